@@ -1,0 +1,1 @@
+"""The database: connections, the routine lane, and the runtimes that provide a server."""
