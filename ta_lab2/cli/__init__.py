@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import click
 import psycopg
 import typer
+from typer.exceptions import TyperException
 
 import ta_lab2
 from ta_lab2.cli import console, db
@@ -54,10 +54,15 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status; one clear sentence instead of a traceback."""
     try:
         status = app(args=list(arguments), standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        # The subclass for wrong usage prints the usage line too.
+        show = getattr(error, "show", None)
+        if show:
+            show()
+        else:
+            console.error(error.format_message())
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         console.error("interrupted; the same command goes on from here")
         return 130
     except Exception as error:

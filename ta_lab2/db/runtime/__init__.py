@@ -1,0 +1,1 @@
+"""The runtimes: what provides a PostgreSQL server on this machine."""
