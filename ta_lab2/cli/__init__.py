@@ -36,7 +36,7 @@ def _version(wanted: bool) -> None:
 def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
-    ] = False,
+    ] = False,  # noqa: ARG001 - its callback has answered already
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks and every statement.")
     ] = False,
