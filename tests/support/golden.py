@@ -69,7 +69,7 @@ line as (
 select l.text from line as l order by l.name, l.part, l.place
 """
 
-ROUTINES = f"""
+ROUTINES = """
 select format(
     '%s %s.%s(%s)%s %s %s%s',
     case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -13,6 +16,12 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from ta_lab2.db import prepare
+from ta_lab2.db.runtime.embedded import private_server
+from ta_lab2.db.runtime.project import Project
+from ta_lab2.settings import Settings
+
+# pg_cron runs in one database of a server; tests of the schedule make it and drop it.
+CRON_DATABASE = "ta_lab2_test_cron"
 
 
 @contextmanager
@@ -26,7 +35,17 @@ def test_server() -> Iterator[str]:
             pytest.skip(f"TA_LAB2_TEST_DATABASE_URL does not answer: {error}")
         yield given
         return
-    raise NotImplementedError
+    with TemporaryDirectory(prefix="ta-lab2-test-") as folder:
+        # The system user that runs root's servers must get in.
+        Path(folder).chmod(0o755)
+        with private_server(
+            Path(folder) / "server",
+            cache=Project.of(Settings()).cache,
+            cron_database=CRON_DATABASE,
+            extra={"fsync": "off", "max_connections": "100", "full_page_writes": "off"},
+            say=lambda line: print(line, file=sys.__stderr__),
+        ) as endpoint:
+            yield endpoint.url(with_password=True)
 
 
 @contextmanager
@@ -65,6 +84,10 @@ def close_to_connections(server_url: str, name: str) -> None:
             sql.SQL("alter database {} allow_connections false").format(sql.Identifier(name))
         )
         server.execute(
-            "select pg_terminate_backend(a.pid, 5000) from pg_stat_activity as a where a.datname = %s",
+            """
+            select pg_terminate_backend(a.pid, 5000)
+            from pg_stat_activity as a
+            where a.datname = %s
+            """,
             (name,),
         )

@@ -283,7 +283,8 @@ def test_a_registered_time_series_is_partitioned_as_registered(tx):
     assert registered == rows(
         tx,
         """
-        select d.hypertable_schema::text, d.hypertable_name::text, d.column_name::text, d.time_interval
+        select d.hypertable_schema::text, d.hypertable_name::text,
+            d.column_name::text, d.time_interval
         from timescaledb_information.dimensions as d
         order by 1, 2
         """,

@@ -53,6 +53,6 @@ def test_a_circle_is_named():
 
 
 def test_a_file_knows_what_it_makes():
-    text = "create or replace function s._part(x int)\n...\ncreate or replace procedure public.verb()\n"
+    text = "create or replace function s._part(x int)\n\ncreate procedure public.verb()\n"
     made = parse("a.sql", text).creates
     assert made == (("function", "s._part"), ("procedure", "public.verb"))
