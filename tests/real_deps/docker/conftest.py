@@ -58,6 +58,13 @@ def docker(*arguments: str, stdin: str | None = None) -> str:
     return engine.run(*arguments, stdin=stdin, seconds=1200)
 
 
+def in_volume(image: str, volume: str, script: str) -> str:
+    """Run a script in the root of a volume and return what it printed."""
+    mount = f"--volume={volume}:/home/postgres/pgdata"
+    where = "--workdir=/home/postgres/pgdata"
+    return docker("run", "--rm", mount, where, "--entrypoint=sh", image, "-c", script)
+
+
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[None]:
     """A Docker engine and Compose."""

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ta_lab2.db.runtime import docker_engine, server
-from tests.real_deps.docker.conftest import Serve, Served, docker
+from tests.real_deps.docker.conftest import Serve, Served, docker, in_volume
 
 pytestmark = pytest.mark.docker
 
@@ -158,13 +158,6 @@ def test_a_killed_first_start_goes_on_at_the_next(serve: Serve, image: str, volu
     with serve(image, volume) as started, started.connect() as conn:
         assert conn.execute("select current_database()").fetchone() == ("ta_lab2",)
     assert "data.partial" not in in_volume(image, volume, "ls").split()
-
-
-def in_volume(image: str, volume: str, script: str) -> str:
-    """Run a script in the root of a volume and return what it printed."""
-    mount = f"--volume={volume}:/home/postgres/pgdata"
-    where = "--workdir=/home/postgres/pgdata"
-    return docker("run", "--rm", mount, where, "--entrypoint=sh", image, "-c", script)
 
 
 def test_a_restart_keeps_the_data_and_stops_cleanly(serve: Serve, image: str, volume: str) -> None:
