@@ -87,6 +87,8 @@ def _looking(conn: psycopg.Connection[Any]) -> Iterator[None]:
     with conn.transaction(force_rollback=True):
         conn.execute("set local transaction read only")
         conn.execute("set local search_path = pg_catalog, pg_temp")
+        # In a database of encoding SQL_ASCII text would else come as bytes.
+        conn.execute("set local client_encoding = 'UTF8'")
         conn.execute("set local statement_timeout = '60s'")
         yield
 

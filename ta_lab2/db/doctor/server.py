@@ -26,7 +26,7 @@ PACKAGES = {
     "plpython3u": "postgresql-plpython3-17",
     "pg_cron": "postgresql-17-cron",
 }
-# A library's own setting shows that it is loaded, also to a login that may not see the list.
+# A library's own setting shows that it is loaded. Everybody may see TimescaleDB's.
 _SIGNS = {"timescaledb": "timescaledb.max_background_workers", "pg_cron": "cron.database_name"}
 _SETTINGS = (
     "allow_alter_system",
@@ -107,8 +107,9 @@ class Server:
         return setting.value if setting else None
 
     def is_loaded(self, library: str) -> bool:
-        """Say whether a library was loaded when the server started."""
-        return _SIGNS[library] in self.settings
+        """Say whether a library was loaded when the server started, as far as can be seen."""
+        unseen = library == "pg_cron" and not self.sees_settings
+        return unseen or _SIGNS[library] in self.settings
 
     def set(self, name: str, *values: str, restart: bool = True) -> Mend:
         """Return the line that sets something for the whole server."""
@@ -197,7 +198,7 @@ def _loading(server: Server) -> Iterator[Finding]:
             else f"shared_preload_libraries lacks {names}; this login may not see its value",
             mend,
         )
-    if "pg_cron" not in server.available:
+    if "pg_cron" not in server.available or not server.sees_settings:
         return
     cron = server.value("cron.database_name")
     if cron != server.database:
