@@ -29,7 +29,8 @@ _ADVICE = (
     ("invalid response", "Something else than PostgreSQL answers on that port; mend the URL."),
     ("closed the connection", "If that port is PostgreSQL's, its log says why."),
     ("refused", "Start the server, or mend host and port in the URL."),
-    ("could not translate", "Mend the host's name in the URL."),
+    ("No such file", "Start the server, or mend host and port in the URL."),
+    ("resolve host", "Mend the host's name in the URL."),
     ("timeout", "Nothing answers there; mend host and port in the URL."),
 )
 
@@ -73,14 +74,7 @@ def _project() -> tuple[str, bool]:
 
 def _connect(conninfo: str) -> psycopg.Connection[Any]:
     """Return a connection, or say in one sentence why there is none, without the password."""
-    try:
-        given = conninfo_to_dict(conninfo)
-    except psycopg.ProgrammingError:
-        # libpq repeats what it could not read, and that may hold a password.
-        raise Refused(
-            "the URL can't be read",
-            "It must look like postgresql://user@host:5432/database.",
-        ) from None
+    given = _parts(conninfo)
     conninfo = make_conninfo(
         conninfo,
         connect_timeout=given.get("connect_timeout") or 10,
@@ -91,12 +85,25 @@ def _connect(conninfo: str) -> psycopg.Connection[Any]:
     except psycopg.OperationalError as error:
         lines = [line.strip(" -") for line in str(error).strip().splitlines()]
         reason = next((line for line in lines if "failed: " in line), lines[0] if lines else "")
-        reason = reason.rpartition("failed: ")[2] if "server at" in reason else reason
         advice = next((advice for sign, advice in _ADVICE if sign in str(error)), "")
-        host, port = given.get("host") or "local socket", given.get("port") or "5432"
+        host, port = given.get("host") or "the local socket", given.get("port") or "5432"
         raise TaLabError(
-            f"no examination: {host}:{port} gives no connection: {reason}", advice
+            f"{host}, port {port}, can't be examined: {reason.rpartition('failed: ')[2]}", advice
         ) from None
+
+
+def _parts(conninfo: str) -> dict[str, Any]:
+    """Return the parts of a URL or conninfo string; refuse what is neither."""
+    try:
+        given = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        # libpq repeats what it could not read, and that may hold a password.
+        given = None
+    if given is None or not str(given.get("port") or "5432").replace(",", "").isdigit():
+        raise Refused(
+            "the URL can't be read", "It must look like postgresql://user@host:5432/database."
+        )
+    return given
 
 
 def _revisions() -> tuple[str, ...]:

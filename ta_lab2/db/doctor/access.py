@@ -70,7 +70,8 @@ with me as (
 ), app as (
     select r.oid from pg_roles as r where r.rolname = %(app)s
 ), edge as (
-    select m.roleid, m.inherit_option, m.set_option, g.rolname as role, u.rolname as member, b.rolname as by
+    select m.roleid, m.inherit_option, m.set_option,
+           g.rolname as role, u.rolname as member, b.rolname as by
       from pg_auth_members as m
       join pg_roles as g on g.oid = m.roleid
       join pg_roles as u on u.oid = m.member

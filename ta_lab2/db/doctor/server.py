@@ -135,16 +135,22 @@ def wrong_version(version: int) -> Finding | None:
     major = version // 10000
     if major == MAJOR:
         return None
-    line = (
-        f"apt-get install -y postgresql-{MAJOR} && pg_upgradecluster -v {MAJOR} {major} main"
-        if major < MAJOR
-        else "env -u TA_LAB2_DATABASE_URL ta-lab2 db up"
-    )
+    if major > MAJOR:
+        line = "env -u TA_LAB2_DATABASE_URL ta-lab2 db up"
+        mend = Mend(line, "shell", "you: a server of ours beside it")
+    else:
+        cluster = str(major) if major >= 10 else f"9.{version // 100 % 100}"
+        # Under a name of its own: installing the package makes an empty cluster `main`.
+        line = (
+            f"apt-get install -y postgresql-{MAJOR} {' '.join(PACKAGES.values())}"
+            f" && pg_upgradecluster --rename=ta_lab2 -v {MAJOR} {cluster} main"
+        )
+        mend = Mend(line, "shell", SYSTEM)
     return Finding(
         "server-version",
         f"the server is PostgreSQL {major}, ta_lab2 is built for {MAJOR}; "
         "nothing else was examined",
-        Mend(line, "shell", SYSTEM if major < MAJOR else "you: a server of ours beside it"),
+        mend,
     )
 
 

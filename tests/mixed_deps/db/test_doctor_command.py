@@ -68,8 +68,8 @@ def test_findings_are_printed_with_lines_to_copy_and_the_exit_status_is_2(
     assert "\n          create extension vector\n" in printed
     assert "\x1b" not in printed
     assert PASSWORD not in printed
-    line = next(line for line in printed.splitlines() if "set search_path" in line)
-    assert line.endswith("research, ops, db"), "a long line was wrapped"
+    line = next(line for line in printed.splitlines() if "cron-database" in line)
+    assert line.endswith("unless you move pg_cron here"), "a long line was wrapped"
 
 
 def test_json_has_every_finding_with_its_line(

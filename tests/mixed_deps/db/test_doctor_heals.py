@@ -205,9 +205,7 @@ BROKEN = [
         "may not switch",
         ("grant ta_lab2_research to ta_lab2_app with set false",),
     ),
-    Broken(
-        "research-membership", "may not switch", ("revoke ta_lab2_research from ta_lab2_app",)
-    ),
+    Broken("research-membership", "may not switch", ("revoke ta_lab2_research from ta_lab2_app",)),
     Broken(
         "owner-create", "may not create", ("revoke create on schema public from ta_lab2_owner",)
     ),
@@ -236,17 +234,14 @@ BROKEN = [
     Broken(
         "public-execute",
         "every login may execute",
-        (
-            "alter default privileges for role ta_lab2_owner"
-            " grant execute on routines to public",
-        ),
+        ("alter default privileges for role ta_lab2_owner grant execute on routines to public",),
     ),
     Broken(
         "routine-public",
         "one() and 1 more",
         (
             "create function public.one() returns int language sql as 'select 1'",
-            'create procedure public."Two"(x text) language sql as \'select 1\'',
+            "create procedure public.\"Two\"(x text) language sql as 'select 1'",
             "alter function public.one() owner to ta_lab2_owner",
             'alter procedure public."Two"(text) owner to ta_lab2_owner',
         ),
@@ -257,9 +252,7 @@ BROKEN = [
         "temporary tables",
         (f"grant temporary on database {DATABASE} to public",),
     ),
-    Broken(
-        "cron-template", "template", (f"alter database {DATABASE} is_template true",)
-    ),
+    Broken("cron-template", "template", (f"alter database {DATABASE} is_template true",)),
     Broken(
         "preload",
         "lacks timescaledb and pg_cron; it is 'auto_explain'",
