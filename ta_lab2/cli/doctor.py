@@ -86,9 +86,10 @@ def _connect(conninfo: str) -> psycopg.Connection[Any]:
         lines = [line.strip(" -") for line in str(error).strip().splitlines()]
         reason = next((line for line in lines if "failed: " in line), lines[0] if lines else "")
         advice = next((advice for sign, advice in _ADVICE if sign in str(error)), "")
-        host, port = given.get("host") or "the local socket", given.get("port") or "5432"
+        named = given.get("host") or given.get("hostaddr")
+        where = f"{named}, port {given.get('port') or 5432}," if named else "the database"
         raise TaLabError(
-            f"{host}, port {port}, can't be examined: {reason.rpartition('failed: ')[2]}", advice
+            f"{where} can't be examined: {reason.rpartition('failed: ')[2]}", advice
         ) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from ta_lab2.db.doctor import access, python, server
+from ta_lab2.db.doctor import access, extensions, python, server
 from ta_lab2.db.doctor.finding import SUPERUSER, Finding, Mend, identifier, in_order
 
 # In the order of the search path; cron and ta_meta are not in it.
@@ -53,12 +53,18 @@ def examine(conn: psycopg.Connection[Any], *, expected: Expected | None = None) 
     expected = expected or Expected()
     if finding := server.wrong_version(conn.info.server_version):
         return [finding]
+    try:
+        with conn.transaction():
+            conn.execute("select 1")
+    except psycopg.errors.UndefinedFile:
+        return [extensions.unloadable(conn)]
     with _looking(conn):
         facts = server.Server.of(conn)
         who = access.Access.of(conn, expected.schemas)
         migrations = list(_migrations(conn, expected))
     findings = [
         *server.judge(facts),
+        *extensions.judge(facts),
         *access.judge(
             who,
             schemas=expected.schemas,

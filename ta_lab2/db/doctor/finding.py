@@ -13,6 +13,7 @@ Needs = Literal["", "reload", "restart", "stopped"]
 
 SEVERITIES: dict[str, Severity] = {
     "server-version": "error",
+    "extension-unloadable": "error",
     "standby": "error",
     "encoding": "error",
     "extension-unavailable": "error",
@@ -27,6 +28,7 @@ SEVERITIES: dict[str, Severity] = {
     "timezone": "error",
     "extension-missing": "error",
     "extension-outdated": "warning",
+    "extension-newer": "error",
     "citus": "error",
     "edition": "info",
     "telemetry": "warning",

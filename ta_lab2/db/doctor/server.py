@@ -1,4 +1,4 @@
-"""The server and its extensions: version, libraries, settings."""
+"""The server: version, preloaded libraries, settings."""
 
 from __future__ import annotations
 
@@ -155,11 +155,10 @@ def wrong_version(version: int) -> Finding | None:
 
 
 def judge(server: Server) -> Iterator[Finding]:
-    """Yield what is wrong with a server and its extensions."""
+    """Yield what is wrong with a server and a database of its."""
     yield from _database(server)
     yield from _loading(server)
     yield from _settings(server)
-    yield from _extensions(server)
 
 
 def _database(server: Server) -> Iterator[Finding]:
@@ -288,62 +287,3 @@ def _worker_processes(server: Server) -> int:
         if server.value("cron.use_background_workers") == "on":
             wanted += int(server.value("cron.max_running_jobs") or 0)
     return wanted
-
-
-def _extensions(server: Server) -> Iterator[Finding]:
-    for name, package in PACKAGES.items():
-        here = server.installed.get(name)
-        there = server.available.get(name)
-        cron_is_elsewhere = (
-            name == "pg_cron" and server.value("cron.database_name") != server.database
-        )
-        if there is None:
-            yield Finding(
-                "plpython-unavailable" if name == "plpython3u" else "extension-unavailable",
-                f"extension {name} is not available on this server"
-                + (
-                    ": no features without it, and managed services rarely have it"
-                    if name == "plpython3u"
-                    else ""
-                ),
-                Mend(f"apt-get install -y {package}", "shell", SYSTEM),
-            )
-        elif here is None and not cron_is_elsewhere:
-            yield Finding(
-                "extension-missing",
-                f"extension {name} is not installed in database {server.database}",
-                Mend(f"create extension {name}", "sql", SUPERUSER),
-            )
-        elif here is not None and here != there:
-            yield Finding(
-                "extension-outdated",
-                f"extension {name} is {here} in database {server.database}, "
-                f"its library on this server is {there}",
-                Mend(f"alter extension {name} update", "sql", f"{SUPERUSER}, in a new session"),
-            )
-    if {"citus", "timescaledb"} <= server.installed.keys():
-        yield Finding(
-            "citus",
-            f"database {server.database} has both timescaledb and citus: joins of their tables "
-            "silently give wrong answers",
-            Mend("drop extension citus", "sql", f"{SUPERUSER}, once no table is distributed"),
-        )
-    yield from _edition(server)
-
-
-def _edition(server: Server) -> Iterator[Finding]:
-    edition = server.value("timescaledb.license")
-    if edition == "timescale":
-        what = "TimescaleDB is the community edition: rollups are continuous aggregates"
-        if server.version >= 170012:
-            what += (
-                "; its own background jobs are reported as failed by this PostgreSQL after they "
-                "did their work, which is why ta_lab2 schedules by pg_cron"
-            )
-        yield Finding("edition", what)
-    elif edition is not None:
-        yield Finding(
-            "edition",
-            f"TimescaleDB is the {edition} edition: rollups are kept tables instead of continuous "
-            "aggregates, and there is no columnstore",
-        )

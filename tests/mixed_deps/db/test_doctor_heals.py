@@ -73,6 +73,14 @@ def test_the_printed_lines_alone_make_a_bare_server_whole(
     assert codes(look(doctor_server)) == {"edition"}
 
 
+def test_a_connection_that_does_not_commit_by_itself_is_examined_too(
+    server: PrivateServer,
+) -> None:
+    with psycopg.connect(server.url(DATABASE)) as conn:
+        assert codes(examine(conn, expected=OURS)) == {"edition"}
+        assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
 def test_an_examination_changes_nothing(server: PrivateServer) -> None:
     with server.connect(DATABASE) as conn:
         with conn.transaction():
@@ -123,6 +131,13 @@ def _become_a_standby(server: PrivateServer) -> None:
     (server.home / "data" / "standby.signal").touch()
 
 
+def _downgrade_vector(server: PrivateServer) -> None:
+    control = (server.rootfs / EXTENSIONS / "vector.control").read_text()
+    server.uninstall(f"{EXTENSIONS}/vector.control")
+    older = control.replace("default_version = '0.8.0'", "default_version = '0.7.4'")
+    (server.home / EXTENSIONS / "vector.control").write_text(older)
+
+
 def _install_citus(server: PrivateServer) -> None:
     folder = server.home / EXTENSIONS
     (folder / "citus.control").write_text("default_version = '13.0'\nrelocatable = true\n")
@@ -169,6 +184,17 @@ BROKEN = [
     Broken("python-package", "can't import numpy", by=_lose(f"{PYTHON_PACKAGES}/numpy")),
     Broken("python-package", "can't import scipy", by=_lose(f"{PYTHON_PACKAGES}/scipy")),
     Broken("python-package", "numpy 1.19.5", by=_replace_numpy_by_an_old_one),
+    Broken("extension-newer", "vector is 0.8.0", by=_downgrade_vector),
+    Broken(
+        "extension-unloadable",
+        "every statement fails",
+        (
+            # What an upgrade of the package leaves behind: the catalogue of the version before.
+            "update _timescaledb_catalog.metadata set value = '2.19.2'"
+            " where key = 'timescaledb_version'",
+            "update pg_extension set extversion = '2.19.2' where extname = 'timescaledb'",
+        ),
+    ),
     Broken("citus", "citus", by=_install_citus),
     Broken("role-missing", "ta_lab2_reader", ("drop role ta_lab2_reader",)),
     Broken("role-attributes", "ta_lab2_owner can log in", ("alter role ta_lab2_owner login",)),
@@ -212,17 +238,22 @@ BROKEN = [
     Broken(
         "schema-owner",
         "schema bars belongs to postgres",
-        ("create schema bars", "grant usage on schema bars to ta_lab2_app"),
-        after=("drop schema bars",),
+        (
+            "create schema ta_meta",
+            "create schema bars",
+            "grant usage on schema bars to ta_lab2_app",
+        ),
+        after=("drop schema bars", "drop schema ta_meta"),
     ),
     Broken(
         "schema-usage",
         "may not use schema bars, features",
         (
+            "create schema ta_meta",
             "create schema bars authorization ta_lab2_owner",
             "create schema features authorization ta_lab2_owner",
         ),
-        after=("drop schema bars", "drop schema features"),
+        after=("drop schema bars", "drop schema features", "drop schema ta_meta"),
     ),
     Broken("cron-usage", "cron", ("revoke usage on schema cron from ta_lab2_app",)),
     Broken("search-path", "not set", (f"alter database {DATABASE} reset search_path",)),
@@ -373,6 +404,25 @@ def test_a_login_without_rights_is_told_which_role_it_lacks(
     (found,) = [f for f in look(server, user=newcomer) if f.code == "login"]
     server.execute(line(found), DATABASE)
     assert "login" not in codes(look(server, user=newcomer))
+
+
+def test_the_reader_is_not_told_to_become_more(server: PrivateServer) -> None:
+    server.run(f"alter role ta_lab2_reader password '{PASSWORD}'")
+    assert "login" not in codes(look(server, user="ta_lab2_reader"))
+
+
+def test_the_owner_may_read_the_server_s_files(server: PrivateServer) -> None:
+    server.run("grant pg_read_server_files to ta_lab2_owner")
+    assert codes(look(server)) == {"edition"}
+    server.run("revoke pg_read_server_files from ta_lab2_owner")
+
+
+def test_a_schema_of_somebody_else_with_our_name_is_left_alone(server: PrivateServer) -> None:
+    server.run("create schema research", database=DATABASE)
+    try:
+        assert codes(look(server)) == {"edition"}
+    finally:
+        server.run("drop schema research", database=DATABASE)
 
 
 def test_what_a_login_may_not_see_is_said_and_nothing_crashes(

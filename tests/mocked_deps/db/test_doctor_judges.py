@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ta_lab2.db.doctor import SEVERITIES, Finding, Mend, python, server
+from ta_lab2.db.doctor import SEVERITIES, Finding, Mend, extensions, python, server
 from ta_lab2.db.doctor.finding import Setting, in_order, server_setting
 
 PAGE = Path(__file__).parents[3] / "docs" / "doctor.md"
@@ -56,6 +56,7 @@ def only(findings: list[Finding]) -> tuple[Finding, Mend]:
 
 def test_a_good_server_and_a_good_python_have_no_findings() -> None:
     assert list(server.judge(GOOD_SERVER)) == []
+    assert list(extensions.judge(GOOD_SERVER)) == []
     assert list(python.judge(GOOD_PYTHON)) == []
     assert server.wrong_version(170000) is None
 
@@ -103,7 +104,7 @@ def test_telemetry_of_the_community_edition_is_switched_off() -> None:
     ("edition", "follows"), [("timescale", "continuous aggregates"), ("apache", "kept tables")]
 )
 def test_the_edition_is_said_with_what_follows(edition: str, follows: str) -> None:
-    (found,) = server.judge(with_settings(timescaledb__license=edition))
+    (found,) = extensions.judge(with_settings(timescaledb__license=edition))
     assert (found.code, found.severity, found.mend) == ("edition", "info", None)
     assert follows in found.what
 
