@@ -20,10 +20,11 @@ def unloadable(conn: psycopg.Connection[Any]) -> Finding:
     with conn.transaction():
         row = conn.execute(
             """
-        select d.datname, e.extversion, a.default_version
-          from pg_database as d, pg_extension as e, pg_available_extensions as a
-         where d.datname = current_database() and e.extname = 'timescaledb' and a.name = e.extname
-        """
+            select current_database(), e.extversion, a.default_version
+              from pg_extension as e
+              join pg_available_extensions as a on a.name = e.extname
+             where e.extname = 'timescaledb'
+            """
         ).fetchone()
     database, here, there = row or ("", "unknown", "0")
     return Finding(

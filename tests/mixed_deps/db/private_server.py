@@ -39,6 +39,8 @@ class PrivateServer:
         self.home = Path(tempfile.mkdtemp(prefix="ta-lab2-doctor-", dir="/var/tmp"))
         self.home.chmod(0o755)
         self.port = _free_port()
+        # Whether the test before left it whole; spares the next one a look.
+        self.is_whole = False
         # Shell lines before the server starts: its environment.
         self.before: list[str] = ["PATH=/usr/lib/postgresql/17/bin:/usr/bin:/bin", "LANG=C.UTF-8"]
         for name in ("data", "sock"):

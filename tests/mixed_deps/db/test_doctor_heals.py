@@ -58,7 +58,9 @@ def bare(doctor_server: PrivateServer) -> Iterator[list[Finding]]:
 @pytest.fixture
 def server(doctor_server: PrivateServer, bare: list[Finding]) -> PrivateServer:
     """The server with a database that lacks nothing, even if the test before failed."""
-    heal(doctor_server)
+    if not doctor_server.is_whole:
+        heal(doctor_server)
+    doctor_server.is_whole = False
     return doctor_server
 
 
@@ -334,8 +336,10 @@ def test_the_printed_line_mends(broken: Broken, server: PrivateServer) -> None:
     for finding in found:
         server.execute(line(finding), DATABASE)
 
-    assert broken.code not in codes(look(server))
+    left = codes(look(server))
+    assert broken.code not in left
     server.run(*broken.after, database=DATABASE)
+    server.is_whole = left == {"edition"}
 
 
 def test_checksums_are_switched_on_while_the_server_is_stopped(server: PrivateServer) -> None:
