@@ -161,6 +161,8 @@ def apt(command: Sequence[str]) -> tuple[int, str]:
     at = next(i for i, word in enumerate(command) if word in {"apt-get", "dpkg"})
     variables = ["LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", f"PATH={programs.wide_path()}"]
     words = [*command[:at], "env", *variables, *command[at:]]
+    if words[-len(command) + at] == "apt-get":
+        words += ["-q", "-o", "Dpkg::Use-Pty=0"]  # without a terminal: no line per percent
     give_up = time.monotonic() + PATIENCE_SECONDS
     waiting = False
     while True:
