@@ -55,8 +55,16 @@ def config(conninfo: str, *, say: Say) -> alembic.config.Config:
 
 
 def connect(conninfo: str) -> psycopg.Connection:
-    """Return a connection for migrating: UTC, and no surprise from the caller's environment."""
-    return psycopg.connect(conninfo, options="-c timezone=UTC", application_name="ta-lab2 migrate")
+    """Return a connection for migrating: UTC, and no surprise from the caller's environment.
+
+    Only ``public`` is searched: foreign keys into a schema that is searched lose its name
+    when Alembic reflects them, and every name of ours is qualified anyway.
+    """
+    return psycopg.connect(
+        conninfo,
+        options="-c timezone=UTC -c search_path=public",
+        application_name="ta-lab2 migrate",
+    )
 
 
 def check_prepared(conn: psycopg.Connection) -> None:
