@@ -1,0 +1,428 @@
+"""Charts as PNG files: the same rows always give the same bytes.
+
+Every figure has been computed by the database; nothing here calculates, it only places ink.
+matplotlib comes with the extra ``charts`` and is imported when a chart is drawn. Its
+interactive half (pyplot, backends, the user's matplotlibrc) is never touched.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ta_lab2.errors import Refused
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's colours, which colour-blind readers can tell apart; without the yellow,
+#: too pale for a line. Dashes tell the second and third round from the first.
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
+DASHES: Final = ("solid", (0, (4, 1.5)), (0, (1.2, 1.2)))
+INK: Final = "#222222"
+FAINT: Final = "#6B6B6B"
+GRID: Final = "#E3E3E3"
+
+WIDTH: Final = 1600
+HEIGHT: Final = 1040
+_DPI: Final = 160
+_LEFT: Final = 0.06
+_RIGHT: Final = 0.87
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One asset of the chart: a row of ``ops.price_lines``.
+
+    Args:
+        days: every calendar day from the first candle to the last.
+        index: the close of each day, with the first close as 100; None where a candle is missing.
+        returns: the stored one-session return of each day.
+        quantiles: of the returns, at 1, 25, 50, 75 and 99 %; all None without a return.
+        ends_early: whether other assets go on after the last day.
+    """
+
+    symbol: str
+    days: Sequence[date]
+    index: Sequence[float | None]
+    returns: Sequence[float | None]
+    quantiles: Sequence[float | None]
+    ends_early: bool
+
+
+def require() -> None:
+    """Refuse, before any work is done, when matplotlib is not installed."""
+    if find_spec("matplotlib") is None:
+        raise Refused(
+            "charts need matplotlib, which is not installed",
+            "Run `pip install 'ta-lab2[charts]'`.",
+        )
+
+
+def write(png: bytes, path: Path) -> None:
+    """Write a chart beside its place and rename it there: it is never half written."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            aside.write_bytes(png)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"the chart can't be written to {path}: {error.strerror}",
+            "Name another place with --chart PATH.",
+        ) from error
+
+
+def prices(lines: Sequence[Line], *, title: str, source: str, synthetic: bool = False) -> bytes:
+    """Return a PNG of indexed prices above one-session returns.
+
+    Args:
+        lines: the assets, in the order of their colours.
+        title: the first line, in bold.
+        source: where the data come from, the small line at the foot.
+        synthetic: whether SYNTHETIC goes across the whole chart.
+    """
+    require()
+    if not any(value is not None for line in lines for value in line.index):
+        raise Refused("there is nothing to draw: no candles", "Load prices with `ta-lab2 ingest`.")
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        figure = Figure(figsize=(WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI)
+        canvas = FigureCanvasAgg(figure)
+        above, below = figure.subplots(
+            2,
+            1,
+            height_ratios=(2.6, 1),
+            gridspec_kw={
+                "left": _LEFT,
+                "right": _RIGHT,
+                "top": 0.855,
+                "bottom": 0.085,
+                "hspace": 0.28,
+            },
+        )
+        _draw_index(above, lines)
+        if len(lines) == 1:
+            _draw_returns_over_time(below, lines[0])
+        else:
+            _draw_returns_by_asset(below, lines)
+        _write_margins(figure, lines, title=title, source=source, synthetic=synthetic)
+        canvas.draw()
+    return _png(canvas)
+
+
+def _png(canvas: FigureCanvasAgg) -> bytes:
+    """Return the drawn canvas as a PNG with 256 colours: a third of the size, no date in it."""
+    from PIL import Image
+
+    drawn = Image.frombytes("RGBA", (WIDTH, HEIGHT), bytes(canvas.buffer_rgba()))
+    png = io.BytesIO()
+    drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
+    return png.getvalue()
+
+
+_STYLE: Final[Any] = {
+    "font.size": 8,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": FAINT,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 8.5,
+    "axes.titlepad": 7,
+    "axes.axisbelow": True,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "lines.solid_capstyle": "round",
+    "lines.solid_joinstyle": "round",
+}
+
+
+def _draw_index(axes: Axes, lines: Sequence[Line]) -> None:
+    """Draw every asset's index on a log axis, its name at the end of its line."""
+    from matplotlib.ticker import AutoLocator, FuncFormatter, LogLocator, NullLocator
+
+    first, last = _range(lines)
+    three_quarters = first + 3 * (last - first) / 4
+    for at, line in enumerate(lines):
+        lone = _lone_candles(line.index)
+        axes.plot(
+            [_position(day) for day in line.days],
+            [math.nan if value is None else value for value in line.index],
+            color=_colour(at),
+            linestyle=_dash(at),
+            linewidth=1.1 if len(lines) <= 8 else 0.85,
+            # A candle between two gaps is no line; as a point it can be seen.
+            marker="o" if lone else None,
+            markevery=lone or None,
+            markersize=2.2,
+        )
+        if line.ends_early:
+            _mark_end(axes, line, _colour(at), early=line.days[-1] < three_quarters)
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(
+        LogLocator(subs=(1.0, 2.0, 5.0) if high < 2000 * low else (1.0,), numticks=14)
+        if high > 4 * low
+        else AutoLocator()
+    )
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.axhline(100, color=FAINT, linewidth=0.6, zorder=0.5)
+    axes.grid(color=GRID, linewidth=0.6)
+    _show_days(axes, first, last)
+    axes.set_title("Close, each asset's first close = 100 (log axis)", color=FAINT)
+    _label_ends(axes, lines)
+
+
+def _mark_end(axes: Axes, line: Line, colour: str, *, early: bool) -> None:
+    """Mark where a history ends while others go on; late in the range the date is on the left."""
+    from matplotlib.patheffects import withStroke
+
+    day, value = _end(line)
+    axes.plot(
+        [_position(day)],
+        [value],
+        marker="X",
+        markersize=6,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        color=colour,
+        zorder=5,
+    )
+    axes.annotate(
+        f"ends {day}",
+        xy=(_position(day), value),
+        xytext=(7, 3) if early else (-7, -3),
+        textcoords="offset points",
+        ha="left" if early else "right",
+        va="bottom" if early else "top",
+        color=colour,
+        fontsize=6.5,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
+        zorder=6,
+    )
+
+
+def _show_days(axes: Axes, first: date, last: date) -> None:
+    """Let the x axis run over these days."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    if first < last:
+        axes.set_xlim(_position(first), _position(last))
+    locator = AutoDateLocator(minticks=4, maxticks=10)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
+    """Write each asset's name and last index beside its line's end, none over another."""
+    to_axes = axes.transScale + axes.transLimits
+    ends = []
+    for at, line in enumerate(lines):
+        day, value = _end(line)
+        x, y = to_axes.transform((_position(day), value))
+        ends.append((y, x, at, line, value))
+    ends.sort(key=lambda end: end[:3])
+    size = 8.0 if len(lines) <= 16 else 6.5
+    height_in_points = axes.get_window_extent().height * 72 / _DPI
+    places = _spread([end[0] for end in ends], room=1.35 * size / height_in_points)
+    for place, (y, x, at, line, value) in zip(places, ends, strict=True):
+        axes.annotate(
+            "",
+            xy=(x, y),
+            xytext=(1.018, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": _colour(at),
+                "linewidth": 0.6,
+                "linestyle": (0, (1, 2)) if line.ends_early else "solid",
+                "alpha": 0.75,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+            annotation_clip=False,
+        )
+        axes.annotate(
+            f"{line.symbol}  {_short(value)}",
+            xy=(1.022, place),
+            xycoords="axes fraction",
+            verticalalignment="center",
+            color=_colour(at),
+            fontsize=size,
+            annotation_clip=False,
+        )
+
+
+def _spread(wanted: Sequence[float], *, room: float) -> list[float]:
+    """Return places at least ``room`` apart, near the wanted ones, which ascend.
+
+    Neighbours that are too near form a block round their mean, until no two blocks touch.
+    """
+    blocks: list[tuple[float, int]] = []
+    for place in wanted:
+        blocks.append((place, 1))
+        while len(blocks) > 1:
+            (below, n_below), (above, n_above) = blocks[-2:]
+            if above - below >= room * (n_below + n_above) / 2:
+                break
+            n = n_below + n_above
+            blocks[-2:] = [((below * n_below + above * n_above) / n, n)]
+    places = [middle + room * (at - (n - 1) / 2) for middle, n in blocks for at in range(n)]
+    # Blocks at the rim are moved inside, as far as there is space.
+    over = max(0.0, places[-1] - 1.0)
+    under = max(0.0, -places[0])
+    return [place - over + under for place in places]
+
+
+def _draw_returns_over_time(axes: Axes, line: Line) -> None:
+    """Draw one asset's returns, day by day."""
+    known = [
+        (_position(day), value)
+        for day, value in zip(line.days, line.returns, strict=True)
+        if value is not None
+    ]
+    if known:
+        days, values = zip(*known, strict=True)
+        axes.vlines(days, 0, values, color=_colour(0), linewidth=0.7)
+        _show_days(axes, line.days[0], line.days[-1])
+    _finish_returns(axes, "One-session returns", empty=not known)
+
+
+def _draw_returns_by_asset(axes: Axes, lines: Sequence[Line]) -> None:
+    """Draw how each asset's returns are distributed: a box of quantiles for each."""
+    drawn = False
+    for at, line in enumerate(lines):
+        if any(value is None for value in line.quantiles):
+            continue
+        p01, p25, p50, p75, p99 = (float(value or 0.0) for value in line.quantiles)
+        axes.vlines(at, p01, p99, color=_colour(at), linewidth=1.4)
+        axes.fill_between((at - 0.11, at + 0.11), p25, p75, color=_colour(at), linewidth=0)
+        axes.hlines(p50, at - 0.17, at + 0.17, color=INK, linewidth=0.9, zorder=5)
+        drawn = True
+    axes.set_xticks(range(len(lines)), [line.symbol for line in lines])
+    axes.tick_params(axis="x", length=0, labelsize=8 if len(lines) <= 16 else 6)
+    for at, label in enumerate(axes.get_xticklabels()):
+        label.set_color(_colour(at))
+    axes.set_xlim(-0.6, len(lines) - 0.4)
+    _finish_returns(
+        axes,
+        "One-session returns: box = middle half of all days, tick = median,"
+        " whiskers = 1st to 99th percentile",
+        empty=not drawn,
+    )
+
+
+def _finish_returns(axes: Axes, title: str, *, empty: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.axhline(0, color=FAINT, linewidth=0.6, zorder=0.5)
+    axes.grid(axis="y", color=GRID, linewidth=0.6)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _percent(value)))
+    axes.set_title(title, color=FAINT)
+    if empty:
+        axes.set_yticks([])
+        axes.text(
+            0.5, 0.5, "no returns yet", transform=axes.transAxes, ha="center", va="center",
+            color=FAINT,
+        )  # fmt: skip
+
+
+def _write_margins(
+    figure: Figure, lines: Sequence[Line], *, title: str, source: str, synthetic: bool
+) -> None:
+    """Write the title, the source and, where it must be, SYNTHETIC."""
+    first, last = _range(lines)
+    assets = "1 asset" if len(lines) == 1 else f"{len(lines)} assets"
+    figure.text(_LEFT, 0.96, title, fontsize=13, fontweight="bold", va="center")
+    figure.text(
+        _LEFT, 0.924,
+        f"{assets}, daily candles in USD, {first} to {last}",
+        fontsize=8.5, color=FAINT, va="center",
+    )  # fmt: skip
+    figure.text(_LEFT, 0.018, source, fontsize=7, color=FAINT, va="bottom")
+    if synthetic:
+        figure.text(
+            (_LEFT + _RIGHT) / 2, 0.49, "SYNTHETIC",
+            fontsize=92, fontweight="bold", color="#B00020", alpha=0.10,
+            rotation=22, ha="center", va="center", zorder=10,
+        )  # fmt: skip
+
+
+def _lone_candles(index: Sequence[float | None]) -> list[int]:
+    """Return the positions of values without a neighbour."""
+    padded = [None, *index, None]
+    return [
+        at
+        for at in range(len(index))
+        if padded[at + 1] is not None and padded[at] is None and padded[at + 2] is None
+    ]
+
+
+def _range(lines: Sequence[Line]) -> tuple[date, date]:
+    return min(line.days[0] for line in lines), max(line.days[-1] for line in lines)
+
+
+def _end(line: Line) -> tuple[date, float]:
+    """Return the last candle of an asset: its day and its index."""
+    return next(
+        (day, value)
+        for day, value in zip(reversed(line.days), reversed(line.index), strict=True)
+        if value is not None
+    )
+
+
+def _position(day: date) -> float:
+    """Return where a day is on the x axis."""
+    from matplotlib.dates import date2num
+
+    return float(date2num(day))
+
+
+def _colour(at: int) -> str:
+    return COLOURS[at % len(COLOURS)]
+
+
+def _dash(at: int) -> str | tuple[int, tuple[float, float]]:
+    return DASHES[at // len(COLOURS) % len(DASHES)]
+
+
+def _short(value: float) -> str:
+    """Return a number in at most six characters: 0.012, 88.2, 1,234, 12.3k, 4.5M."""
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k")):
+        if value >= size:
+            unit = 1e3 if letter == "k" else size
+            return f"{value / unit:.3g}{letter}"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _percent(value: float) -> str:
+    """Return a fraction as a percentage, without needless decimals and with a true minus."""
+    return f"{round(100 * value, 6):g} %".replace("-", "\N{MINUS SIGN}")
