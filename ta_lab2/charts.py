@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib.util import find_spec
@@ -47,7 +48,7 @@ class Line:
         days: every calendar day from the first candle to the last.
         index: the close of each day, with the first close as 100; None where a candle is missing.
         returns: the stored one-session return of each day.
-        quantiles: of the returns, at 1, 25, 50, 75 and 99 %; all None without a return.
+        quantiles: of the returns, at 1, 25, 50, 75 and 99 %; None without any return.
         ends_early: whether other assets go on after the last day.
     """
 
@@ -55,7 +56,7 @@ class Line:
     days: Sequence[date]
     index: Sequence[float | None]
     returns: Sequence[float | None]
-    quantiles: Sequence[float | None]
+    quantiles: Sequence[float] | None
     ends_early: bool
 
 
@@ -68,14 +69,33 @@ def require() -> None:
         )
 
 
+def place(path: Path) -> Path:
+    """Return the full path of a chart that is to be drawn, or refuse it before any work is done."""
+    path = path.expanduser().resolve()
+    if path.suffix.lower() != ".png":
+        raise Refused(f"a chart is a PNG, and {path} is not called .png", "Add .png to the name.")
+    if path.exists() and not path.is_file():
+        raise Refused(f"{path} is there and is not a file", "Name another place with --chart PATH.")
+    with _writing(path) as aside:
+        aside.touch()
+    return path
+
+
 def write(png: bytes, path: Path) -> None:
     """Write a chart beside its place and rename it there: it is never half written."""
+    with _writing(path) as aside:
+        aside.write_bytes(png)
+        aside.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Yield a name beside a path that is gone afterwards; what fails is said in a sentence."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            aside.write_bytes(png)
-            aside.replace(path)
+            yield aside
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
@@ -319,9 +339,9 @@ def _draw_returns_by_asset(axes: Axes, lines: Sequence[Line]) -> None:
     """Draw how each asset's returns are distributed: a box of quantiles for each."""
     drawn = False
     for at, line in enumerate(lines):
-        if any(value is None for value in line.quantiles):
+        if line.quantiles is None:
             continue
-        p01, p25, p50, p75, p99 = (float(value or 0.0) for value in line.quantiles)
+        p01, p25, p50, p75, p99 = line.quantiles
         axes.vlines(at, p01, p99, color=_colour(at), linewidth=1.4)
         axes.fill_between((at - 0.11, at + 0.11), p25, p75, color=_colour(at), linewidth=0)
         axes.hlines(p50, at - 0.17, at + 0.17, color=INK, linewidth=0.9, zorder=5)

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 import ta_lab2
-from ta_lab2.cli import console, db, ingest, refresh
+from ta_lab2.cli import console, db, demo, ingest, refresh
 from ta_lab2.errors import DatabaseRaised, TaLabError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(db.app, name="db")
+app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("refresh")(refresh.refresh)
 

@@ -13,7 +13,6 @@ create or replace function ops.synthetic_assets()
 returns table (
     id            integer,
     symbol        text,
-    name          text,
     slug          text,
     story         text,
     first_day     date,
@@ -35,56 +34,56 @@ language sql
 immutable parallel safe
 as $$
 select
-    c.id, c.symbol, c.name, c.slug, c.story,
+    c.id, c.symbol, c.slug, c.story,
     c.first_day::date, c.last_day::date, c.gap_first_day::date, c.gap_last_day::date,
     c.revised_day::date, c.pegged, c.depeg_day::date, c.decline_day::date,
     c.first_price, c.drift, c.volatility, c.market_share, c.own_share, c.supply
 from (
     values
         (
-            900001, 'SYN-CALM', 'Synthetic Calm', 'synthetic-calm',
+            900001, 'SYN-CALM', 'synthetic-calm',
             'ordinary, low volatility; one candle was first published wrong',
             '2022-01-01', '2024-12-31', null, null,
             '2023-09-14', false, null, null,
             1250.0, 0.0006, 0.018, 0.8, 0.6, 18000000.0
         ),
         (
-            900002, 'SYN-WILD', 'Synthetic Wild', 'synthetic-wild',
+            900002, 'SYN-WILD', 'synthetic-wild',
             'ordinary, high volatility; listed later than the others',
             '2022-05-16', '2024-12-31', null, null,
             null, false, null, null,
             3.2, 0.0012, 0.04, 0.6, 0.8, 950000000.0
         ),
         (
-            900003, 'SYN-RISE', 'Synthetic Rise', 'synthetic-rise',
+            900003, 'SYN-RISE', 'synthetic-rise',
             'trending',
             '2022-01-01', '2024-12-31', null, null,
             null, false, null, null,
             24.0, 0.0024, 0.027, 0.6, 0.8, 410000000.0
         ),
         (
-            900004, 'SYN-GAPS', 'Synthetic Gaps', 'synthetic-gaps',
+            900004, 'SYN-GAPS', 'synthetic-gaps',
             'days are missing: nobody recorded them',
             '2022-01-01', '2024-12-31', '2023-03-06', '2023-04-23',
             null, false, null, null,
             0.085, -0.0002, 0.03, 0.6, 0.8, 32000000000.0
         ),
         (
-            900005, 'SYN-GONE', 'Synthetic Gone', 'synthetic-gone',
+            900005, 'SYN-GONE', 'synthetic-gone',
             'delisted: it declines and its history ends',
             '2022-01-01', '2024-02-18', null, null,
             null, false, null, '2023-12-20',
             62.0, 0.0003, 0.033, 0.28, 0.96, 77000000.0
         ),
         (
-            900006, 'SYN-USD', 'Synthetic Dollar', 'synthetic-dollar',
+            900006, 'SYN-USD', 'synthetic-dollar',
             'stablecoin: leaves its peg of 1.00 once, for some days',
             '2022-01-01', '2024-12-31', null, null,
             null, true, '2023-06-10', null,
             1.0, 0.0, 0.0006, 0.0, 1.0, 5200000000.0
         )
 ) as c (
-    id, symbol, name, slug, story,
+    id, symbol, slug, story,
     first_day, last_day, gap_first_day, gap_last_day,
     revised_day, pegged, depeg_day, decline_day,
     first_price, drift, volatility, market_share, own_share, supply
