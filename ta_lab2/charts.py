@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-#: Okabe and Ito's colours, which colour-blind readers can tell apart; without the yellow,
-#: too pale for a line. Dashes tell the second and third round from the first.
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
+#: Okabe and Ito's colours, which colour-blind readers can tell apart, without the yellow, too
+#: pale for a line; then three of Paul Tol's. Dashes tell the second and third round.
+COLOURS: Final = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333",
+    "#882255", "#999933", "#6655BB",
+)  # fmt: skip
 DASHES: Final = ("solid", (0, (4, 1.5)), (0, (1.2, 1.2)))
 INK: Final = "#222222"
 FAINT: Final = "#6B6B6B"
@@ -105,13 +108,21 @@ def _writing(path: Path) -> Iterator[Path]:
         ) from error
 
 
-def prices(lines: Sequence[Line], *, title: str, source: str, synthetic: bool = False) -> bytes:
+def prices(
+    lines: Sequence[Line],
+    *,
+    title: str,
+    source: str,
+    of: int | None = None,
+    synthetic: bool = False,
+) -> bytes:
     """Return a PNG of indexed prices above one-session returns.
 
     Args:
         lines: the assets, in the order of their colours.
         title: the first line, in bold.
         source: where the data come from, the small line at the foot.
+        of: how many assets there are, if not all of them are drawn.
         synthetic: whether SYNTHETIC goes across the whole chart.
     """
     require()
@@ -143,7 +154,7 @@ def prices(lines: Sequence[Line], *, title: str, source: str, synthetic: bool = 
             _draw_returns_over_time(below, lines[0])
         else:
             _draw_returns_by_asset(below, lines)
-        _write_margins(figure, lines, title=title, source=source, synthetic=synthetic)
+        _write_margins(figure, lines, title=title, source=source, of=of, synthetic=synthetic)
         canvas.draw()
     return _png(canvas)
 
@@ -201,8 +212,16 @@ def _draw_index(axes: Axes, lines: Sequence[Line]) -> None:
             markevery=lone or None,
             markersize=2.2,
         )
+        if None in line.index:
+            known = [
+                (_position(day), value)
+                for day, value in zip(line.days, line.index, strict=True)
+                if value is not None
+            ]
+            # Under the line: only in a gap is it seen.
+            axes.plot(*zip(*known, strict=True), color=_colour(at), linestyle=":", linewidth=0.8)
         if line.ends_early:
-            _mark_end(axes, line, _colour(at), early=line.days[-1] < three_quarters)
+            _mark_end(axes, line, _colour(at), with_date=line.days[-1] < three_quarters)
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(
@@ -215,12 +234,17 @@ def _draw_index(axes: Axes, lines: Sequence[Line]) -> None:
     axes.axhline(100, color=FAINT, linewidth=0.6, zorder=0.5)
     axes.grid(color=GRID, linewidth=0.6)
     _show_days(axes, first, last)
-    axes.set_title("Close, each asset's first close = 100 (log axis)", color=FAINT)
+    notes = ["log axis"]
+    if any(None in line.index for line in lines):
+        notes.append("dotted: no candles")
+    if any(line.ends_early for line in lines):
+        notes.append("cross: the history ends")
+    axes.set_title(f"Close, each asset's first close = 100 ({'; '.join(notes)})", color=FAINT)
     _label_ends(axes, lines)
 
 
-def _mark_end(axes: Axes, line: Line, colour: str, *, early: bool) -> None:
-    """Mark where a history ends while others go on; late in the range the date is on the left."""
+def _mark_end(axes: Axes, line: Line, colour: str, *, with_date: bool) -> None:
+    """Mark where a history ends while others go on; at the right there is no room for a date."""
     from matplotlib.patheffects import withStroke
 
     day, value = _end(line)
@@ -234,13 +258,13 @@ def _mark_end(axes: Axes, line: Line, colour: str, *, early: bool) -> None:
         color=colour,
         zorder=5,
     )
+    if not with_date:
+        return
     axes.annotate(
         f"ends {day}",
         xy=(_position(day), value),
-        xytext=(7, 3) if early else (-7, -3),
+        xytext=(7, 3),
         textcoords="offset points",
-        ha="left" if early else "right",
-        va="bottom" if early else "top",
         color=colour,
         fontsize=6.5,
         path_effects=[withStroke(linewidth=2, foreground="white")],
@@ -290,7 +314,7 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
             annotation_clip=False,
         )
         axes.annotate(
-            f"{line.symbol}  {_short(value)}",
+            f"{_cut(line.symbol, 11)}  {_short(value)}",
             xy=(1.022, place),
             xycoords="axes fraction",
             verticalalignment="center",
@@ -301,10 +325,12 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
 
 
 def _spread(wanted: Sequence[float], *, room: float) -> list[float]:
-    """Return places at least ``room`` apart, near the wanted ones, which ascend.
+    """Return places within 0 and 1, ``room`` apart and near the wanted ones, which ascend.
 
     Neighbours that are too near form a block round their mean, until no two blocks touch.
     """
+    if len(wanted) > 1:
+        room = min(room, 1 / (len(wanted) - 1))
     blocks: list[tuple[float, int]] = []
     for place in wanted:
         blocks.append((place, 1))
@@ -315,10 +341,12 @@ def _spread(wanted: Sequence[float], *, room: float) -> list[float]:
             n = n_below + n_above
             blocks[-2:] = [((below * n_below + above * n_above) / n, n)]
     places = [middle + room * (at - (n - 1) / 2) for middle, n in blocks for at in range(n)]
-    # Blocks at the rim are moved inside, as far as there is space.
-    over = max(0.0, places[-1] - 1.0)
-    under = max(0.0, -places[0])
-    return [place - over + under for place in places]
+    # Both rims push inwards, each place as far as it must and no further.
+    for at, place in enumerate(places):
+        places[at] = max(place, room * at)
+    for at, place in enumerate(places):
+        places[at] = min(place, 1 - room * (len(places) - 1 - at))
+    return places
 
 
 def _draw_returns_over_time(axes: Axes, line: Line) -> None:
@@ -346,7 +374,7 @@ def _draw_returns_by_asset(axes: Axes, lines: Sequence[Line]) -> None:
         axes.fill_between((at - 0.11, at + 0.11), p25, p75, color=_colour(at), linewidth=0)
         axes.hlines(p50, at - 0.17, at + 0.17, color=INK, linewidth=0.9, zorder=5)
         drawn = True
-    axes.set_xticks(range(len(lines)), [line.symbol for line in lines])
+    axes.set_xticks(range(len(lines)), [_cut(line.symbol, 9) for line in lines])
     axes.tick_params(axis="x", length=0, labelsize=8 if len(lines) <= 16 else 6)
     for at, label in enumerate(axes.get_xticklabels()):
         label.set_color(_colour(at))
@@ -376,11 +404,19 @@ def _finish_returns(axes: Axes, title: str, *, empty: bool) -> None:
 
 
 def _write_margins(
-    figure: Figure, lines: Sequence[Line], *, title: str, source: str, synthetic: bool
+    figure: Figure,
+    lines: Sequence[Line],
+    *,
+    title: str,
+    source: str,
+    of: int | None,
+    synthetic: bool,
 ) -> None:
     """Write the title, the source and, where it must be, SYNTHETIC."""
     first, last = _range(lines)
     assets = "1 asset" if len(lines) == 1 else f"{len(lines)} assets"
+    if of is not None and of > len(lines):
+        assets = f"{len(lines)} of {of} assets, the longest histories"
     figure.text(_LEFT, 0.96, title, fontsize=13, fontweight="bold", va="center")
     figure.text(
         _LEFT, 0.924,
@@ -432,6 +468,10 @@ def _colour(at: int) -> str:
 
 def _dash(at: int) -> str | tuple[int, tuple[float, float]]:
     return DASHES[at // len(COLOURS) % len(DASHES)]
+
+
+def _cut(symbol: str, most: int) -> str:
+    return symbol if len(symbol) <= most else symbol[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _short(value: float) -> str:

@@ -36,6 +36,9 @@ from ta_lab2.settings import settings
 #: The synthetic market's own database: it never meets real prices.
 DATABASE: Final = "ta_lab2_demo"
 TABLE_WIDTH: Final = 80
+_NUMBERS: Final = (
+    "\ncandles", "gap\ndays", "last\nclose", "last\nreturn", "worst\nday", "best\nday",
+)  # fmt: skip
 _QUERY: Final = (
     "select symbol, ts::date, ret_pct_1",
     "from cmc_returns_daily join dim_assets using (id) order by ret_pct_1 limit 5;",
@@ -78,6 +81,7 @@ def demo(
                 title="Prices and one-session returns" if files else "A synthetic market",
                 source=f"Source: {'the loaded files' if files else 'ops.synthetic_market()'},"
                 f" database {app.dbname}, tables cmc_price_histories7 and cmc_returns_daily.",
+                of=len(asset_ids),
                 synthetic=not files,
             )
             charts.write(png, picture)
@@ -205,19 +209,12 @@ def table(rows: Sequence[market.Summary], *, synthetic: bool) -> Table:
         title_style="bold red",
         width=TABLE_WIDTH,
         padding=(0, 0),
-        collapse_padding=True,
     )
-    made.add_column("\nsymbol", no_wrap=True, overflow="ellipsis")
+    # The only column that may be cut: a number is shown whole.
+    made.add_column("\nsymbol", no_wrap=True, overflow="ellipsis", ratio=1)
     for name in ("first\nday", "last\nday"):
         made.add_column(name, no_wrap=True)
-    for name in (
-        "\ncandles",
-        "missing\ndays",
-        "last\nclose",
-        "last\nreturn",
-        "worst\nday",
-        "best\nday",
-    ):
+    for name in _NUMBERS:
         made.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         made.add_row(
@@ -233,18 +230,17 @@ def table(rows: Sequence[market.Summary], *, synthetic: bool) -> Table:
 
 
 def price(value: float) -> str:
-    """Return a price with six significant digits, never in scientific notation."""
+    """Return a price in at most ten characters, as long as it is under a million."""
     if value >= 1000:
         return f"{value:,.2f}"
-    text = f"{value:.6g}"
-    return f"{value:.12f}".rstrip("0") if "e" in text else text
+    return f"{value:.6g}" if value >= 0.0001 else f"{value:.3e}"
 
 
 def percent(value: float | None) -> str:
     """Return a fraction as a signed percentage, a dash where there is none."""
     if value is None:
         return "-"
-    return f"{value:+.1%}" if abs(value) < 10 else f"{value:+,.0%}"
+    return f"{value:+.1%}" if abs(value) < 1 else f"{value:+,.0%}"
 
 
 def _folder() -> Path:
