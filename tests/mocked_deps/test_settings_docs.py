@@ -33,12 +33,18 @@ def test_the_variables_of_the_tests_are_the_ones_that_tests_read():
         for path in tests.rglob("*.py")
         for name in re.findall(r"TA_LAB2_TEST_\w+|TA_LAB2_DATA\b", path.read_text())
     } - {"TA_LAB2_TEST_"}
-    assert TEST_ONLY == read
+    assert read == TEST_ONLY
 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("PORT", "80"), ("PORT", "many"), ("RUNTIME", "podman"), ("PROJECT", "A b"), ("DATABASE", "x;")],
+    [
+        ("PORT", "80"),
+        ("PORT", "many"),
+        ("RUNTIME", "podman"),
+        ("PROJECT", "A b"),
+        ("DATABASE", "x;"),
+    ],
 )
 def test_a_value_that_does_not_fit_is_named_with_its_variable(monkeypatch, variable, value):
     monkeypatch.setenv(f"TA_LAB2_{variable}", value)

@@ -60,7 +60,7 @@ class Access:
             )
             .fetchone()
         )
-        assert row is not None  # noqa: S101 (a select without from always has a row)
+        assert row is not None
         return row
 
     def ours(self) -> list[str]:

@@ -96,7 +96,7 @@ class Server:
             )
             .fetchone()
         )
-        assert row is not None  # noqa: S101 (every session has a database)
+        assert row is not None
         row["settings"] = {name: Setting(*pair) for name, pair in row["settings"].items()}
         row["of_database"] = dict(line.split("=", 1) for line in row["of_database"] or [])
         return cls(**row)
