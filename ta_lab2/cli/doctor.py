@@ -122,8 +122,8 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 def _show(where: str, findings: list[Finding]) -> None:
     for finding in findings:
-        head = Text(f"{finding.severity:7}", _COLOURS[finding.severity])
-        console.out.print(head.append(f" {finding.code}", "bold").append(f"  {finding.what}", ""))
+        severity = (f"{finding.severity:7} ", _COLOURS[finding.severity])
+        console.out.print(Text.assemble(severity, (finding.code, "bold"), f"  {finding.what}"))
         if finding.mend:
             # A line of its own, never wrapped: it is there to be copied.
             console.out.print(Text(f"          {finding.mend.line}", "green"))

@@ -265,6 +265,14 @@ BROKEN = [
         (f"alter database {DATABASE} set search_path = public, features, bars",),
     ),
     Broken(
+        "search-path",
+        "timemodel, public, bars",
+        (
+            f"alter database {DATABASE} set search_path ="
+            f" timemodel, public, {', '.join(OURS.schemas[2:])}",
+        ),
+    ),
+    Broken(
         "public-execute",
         "every login may execute",
         ("alter default privileges for role ta_lab2_owner grant execute on routines to public",),

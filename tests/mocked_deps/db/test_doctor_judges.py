@@ -109,6 +109,20 @@ def test_the_edition_is_said_with_what_follows(edition: str, follows: str) -> No
     assert follows in found.what
 
 
+def test_a_library_that_is_not_there_is_never_preloaded() -> None:
+    """The server would not start any more."""
+    loaded = {"timescaledb.max_background_workers", "cron.database_name"}
+    bare = {name: value for name, value in GOOD_SERVER.settings.items() if name not in loaded}
+    bare["shared_preload_libraries"] = Setting("", "default")
+    without_cron = {
+        name: there for name, there in GOOD_SERVER.available.items() if name != "pg_cron"
+    }
+    lacking = replace(GOOD_SERVER, settings=bare, available=without_cron)
+    found, mend = only(list(server.judge(lacking)))
+    assert found.code == "preload"
+    assert mend.line == "alter system set shared_preload_libraries = 'timescaledb'"
+
+
 def test_where_alter_system_is_forbidden_the_line_is_for_the_file() -> None:
     managed = with_settings(allow_alter_system="off", cron__use_background_workers="off")
     _, mend = only(list(server.judge(managed)))
