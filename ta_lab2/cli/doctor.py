@@ -15,6 +15,7 @@ from rich.text import Text
 from ta_lab2 import paths
 from ta_lab2.cli import console
 from ta_lab2.db.doctor import Expected, Finding, Severity, examine
+from ta_lab2.db.runtime import Yours, choose
 from ta_lab2.db.runtime.project import Project
 from ta_lab2.errors import Refused, TaLabError
 from ta_lab2.settings import settings
@@ -65,11 +66,8 @@ def doctor(
 
 def _project() -> tuple[str, bool]:
     """Return the conninfo of this project's database as its superuser, and whether it is ours."""
-    chosen = settings().admin_url or settings().database_url
-    if chosen:
-        return chosen.get_secret_value(), False
-    endpoint = Project.of(settings()).endpoint("admin")
-    return endpoint.url(with_password=True), True
+    server = choose(settings(), Project.of(settings()))
+    return server.endpoint("admin").conninfo(), not isinstance(server, Yours)
 
 
 def _connect(conninfo: str) -> psycopg.Connection[Any]:

@@ -11,25 +11,7 @@ import psycopg
 
 from ta_lab2.db.doctor import access, extensions, python, server
 from ta_lab2.db.doctor.finding import SUPERUSER, Finding, Mend, identifier, in_order
-
-# In the order of the search path; cron and ta_meta are not in it.
-SCHEMAS = (
-    "public",
-    "timemodel",
-    "bars",
-    "indicators",
-    "features",
-    "regimes",
-    "signals",
-    "backtest",
-    "observability",
-    "spend",
-    "orchestrator",
-    "memory",
-    "research",
-    "ops",
-    "db",
-)
+from ta_lab2.db.slices import SEARCH_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +26,7 @@ class Expected:
     """
 
     revisions: tuple[str, ...] = ()
-    schemas: tuple[str, ...] = SCHEMAS
+    schemas: tuple[str, ...] = SEARCH_PATH
     ours: bool = False
 
 

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from private_server import PrivateServer
-
-
-@pytest.fixture(scope="session")
-def rootfs() -> Path:
-    """The private root file system that servers are run from."""
-    place = os.environ.get("TA_LAB2_TEST_ROOTFS")
-    if not place:
-        pytest.skip("TA_LAB2_TEST_ROOTFS names no root file system")
-    return Path(place)
 
 
 @pytest.fixture(scope="session")

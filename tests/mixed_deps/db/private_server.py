@@ -18,9 +18,9 @@ import psycopg
 
 from ta_lab2.db.doctor import Mend
 from ta_lab2.db.doctor.finding import STARTER, SYSTEM
+from ta_lab2.db.runtime.machine import SERVICE_USER
 
 PASSWORD = "a password of no account"
-SERVICE_USER = "ta-lab2"
 EXTENSIONS = "usr/share/postgresql/17/extension"
 PYTHON_PACKAGES = "usr/lib/python3/dist-packages"
 PLPYTHON = "usr/lib/postgresql/17/lib/plpython3.so"
