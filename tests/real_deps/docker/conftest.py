@@ -31,6 +31,7 @@ DOCKER = Path(__file__).parents[3] / "docker"
 IMAGE = "ta-lab2-postgres:test"
 CI = os.environ.get("CI") == "true"
 WANTED = CI or os.environ.get("TA_LAB2_TEST_DOCKER") == "1"
+READY = ["pg_isready", "-q", "-h", "127.0.0.1"]
 COMMAND = [
     "postgres",
     *("-c", "listen_addresses=*"),
@@ -150,7 +151,7 @@ def _own_engine() -> Iterator[None]:
         else:
             os.environ["DOCKER_HOST"] = before
         shutil.rmtree(folder, ignore_errors=True)
-        if not had_bridge:
+        if not had_bridge and shutil.which("ip"):
             subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True)
 
 
@@ -217,7 +218,7 @@ Serve = Callable[..., AbstractContextManager[Served]]
 def serve(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """Return what starts a container of an image and stops it at the end, by testcontainers."""
     from testcontainers.core.container import DockerContainer
-    from testcontainers.core.wait_strategies import HealthcheckWaitStrategy
+    from testcontainers.core.wait_strategies import ExecWaitStrategy
 
     @contextmanager
     def serve(
@@ -235,7 +236,7 @@ def serve(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Serv
             .with_volume_mapping(file, "/run/secrets/postgres_password", "ro")
             .with_exposed_ports(5432)
             .with_kwargs(shm_size="256m", cap_drop=["ALL"])
-            .waiting_for(HealthcheckWaitStrategy().with_startup_timeout(120))
+            .waiting_for(ExecWaitStrategy(READY).with_startup_timeout(120))
         )
         if volume:
             container = container.with_volume_mapping(volume, "/home/postgres/pgdata", "rw")
