@@ -49,9 +49,7 @@ class Settings(BaseSettings):
     state_dir: Path | None = Field(None, description="Where data directories and passwords live.")
     cache_dir: Path | None = Field(None, description="Where the embedded runtime's file system is.")
     mirror: str | None = Field(None, description="The Debian mirror for building a runtime.")
-    image: str | None = Field(
-        None, description="The Docker image of the database, instead of ours."
-    )
+    image: str | None = Field(None, description="The Docker image of the database, instead of ours.")
 
 
 @lru_cache(maxsize=1)
