@@ -249,7 +249,9 @@ class RootFileSystem:
             subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, cwd="/")
             if not path.exists():
                 return
-        raise TaLabError(f"{path}, left by a build, cannot be removed", f"Run `sudo rm -rf {path}`.")
+        raise TaLabError(
+            f"{path}, left by a build, cannot be removed", f"Run `sudo rm -rf {path}`."
+        )
 
 
 @contextmanager
