@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import stat
 import subprocess
@@ -13,8 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from ta_lab2.db.runtime import machine, sandbox, server
 from ta_lab2.errors import Refused, TaLabError
@@ -160,15 +157,6 @@ class Cluster:
                 return True
             time.sleep(0.2)
         return False
-
-    def kill(self) -> None:
-        """End the server at once, for test servers whose data is thrown away."""
-        found = self.postmaster()
-        if found:
-            parent = psutil.Process(found.pid)
-            children = parent.children()
-            parent.send_signal(signal.SIGQUIT)
-            psutil.wait_procs([parent, *children], timeout=30)
 
     def remove(self) -> None:
         """Remove the data and the socket folder; the server must be stopped."""

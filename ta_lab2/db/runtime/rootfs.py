@@ -116,7 +116,7 @@ class RootFileSystem:
             try:
                 fcntl.flock(file, how | fcntl.LOCK_NB)
             except BlockingIOError:
-                say("another command is building the runtime; waiting for it")
+                say("another command is at work on the root file system; waiting for it")
                 fcntl.flock(file, how)
             yield file
 
