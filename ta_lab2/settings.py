@@ -18,38 +18,49 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="TA_LAB2_",
-        env_file=paths.checkout() / ".env" if paths.checkout() else ".env",
+        env_file=(paths.checkout() or Path()) / ".env",
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
     )
 
     database_url: SecretStr | None = Field(
-        None, description="Your own server's database. Unset: a runtime of ours is used."
+        default=None, description="Your own server's database. Unset: a runtime of ours is used."
     )
     admin_url: SecretStr | None = Field(
-        None, description="The same database as a superuser, for migrations."
+        default=None, description="The same database as a superuser, for migrations."
     )
     runtime: Literal["docker", "embedded"] | None = Field(
-        None, description="Which runtime `db up` makes when the project has none yet."
+        default=None, description="Which runtime `db up` makes when the project has none yet."
     )
     project: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
         description="Names the project's state instead of the checkout's path.",
     )
     database: str = Field(
-        "ta_lab2",
+        default="ta_lab2",
         pattern=r"^[a-z_][a-z0-9_]{0,62}$",
         description="The database's name on a server of ours.",
     )
     port: int | None = Field(
-        None, ge=1024, le=65535, description="The port of a new server; else the first free one."
+        default=None,
+        ge=1024,
+        le=65535,
+        description="The port of a new server; else the first free one.",
     )
-    state_dir: Path | None = Field(None, description="Where data directories and passwords live.")
-    cache_dir: Path | None = Field(None, description="Where the embedded runtime's file system is.")
-    mirror: str | None = Field(None, description="The Debian mirror for building a runtime.")
-    image: str | None = Field(None, description="The Docker image of the database, instead of ours.")
+    state_dir: Path | None = Field(
+        default=None, description="Where data directories and passwords live."
+    )
+    cache_dir: Path | None = Field(
+        default=None, description="Where the embedded runtime's file system is."
+    )
+    mirror: str | None = Field(
+        default=None, description="The Debian mirror for building a runtime."
+    )
+    image: str | None = Field(
+        default=None, description="The Docker image of the database, instead of ours."
+    )
 
 
 @lru_cache(maxsize=1)

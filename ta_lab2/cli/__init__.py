@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import click
 import psycopg
 import typer
+from typer.exceptions import TyperException
 
 import ta_lab2
-from ta_lab2.cli import console, db
+from ta_lab2.cli import console, db, demo, doctor, ingest, refresh, schedule
 from ta_lab2.errors import DatabaseRaised, TaLabError
 
 app = typer.Typer(
@@ -23,7 +23,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+db.app.command("doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")
+app.command("demo")(demo.demo)
+app.command("ingest")(ingest.ingest)
+app.command("refresh")(refresh.refresh)
+app.command("schedule")(schedule.schedule)
+app.command("unschedule")(schedule.unschedule)
 
 
 def _version(wanted: bool) -> None:
@@ -34,7 +40,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback has answered already
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
     ] = False,
     debug: Annotated[
@@ -54,10 +60,15 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status; one clear sentence instead of a traceback."""
     try:
         status = app(args=list(arguments), standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        # The subclass for wrong usage prints the usage line too.
+        show = getattr(error, "show", None)
+        if show:
+            show()
+        else:
+            console.error(error.format_message())
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         console.error("interrupted; the same command goes on from here")
         return 130
     except Exception as error:

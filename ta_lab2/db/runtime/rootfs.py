@@ -174,7 +174,7 @@ class RootFileSystem:
             ) as process,
             _dies_with_us(process.pid),
         ):
-            assert process.stdout is not None  # noqa: S101 - for the type checker
+            assert process.stdout is not None
             for line in process.stdout:
                 log.write(line)
                 log.flush()

@@ -1,0 +1,248 @@
+-- bars.load_staged_prices(p_load, p_file, p_id, p_slug, p_columns, p_at): turn staged lines into candles, as counts.
+--
+--     select * from bars.load_staged_prices(:load, '/data/1_bitcoin.csv', 1, 'bitcoin', '{volume}');
+--
+-- Every staged line ends in exactly one of the counts. A candle whose session has not ended
+-- at p_at is forming and left out. A day given twice with other values loads neither line:
+-- which of them is right cannot be known. A column that is not in p_columns leaves the stored
+-- value alone. The asset's row is the lock, so that two loads of one asset follow each other.
+-- ts is the last millisecond of the UTC day: every asset trades around the clock for now.
+
+create or replace function bars._number(p_text text)
+returns double precision
+language sql
+stable parallel safe
+as $$
+select case when pg_input_is_valid(p_text, 'double precision') then p_text::double precision end
+$$;
+
+comment on function bars._number(text) is
+    'Private: the text as a number, null when it is none.';
+
+create or replace function bars._stamp(p_text text)
+returns timestamptz
+language sql
+stable parallel safe
+as $$
+-- The pattern keeps out what a timestamp also understands: now, infinity, 1/2/2020.
+select case
+    when p_text ~ '^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?(Z|\+00:00)?$'
+        and pg_input_is_valid(left(p_text, 10), 'date')
+        and pg_input_is_valid(regexp_replace(p_text, '(Z|\+00:00)$', ''), 'timestamp')
+    then regexp_replace(p_text, '(Z|\+00:00)$', '')::timestamp at time zone 'UTC'
+end
+$$;
+
+comment on function bars._stamp(text) is
+    'Private: an ISO 8601 date or time in UTC, null when the text is none.';
+
+create or replace function bars._lock_asset(p_id integer, p_slug text, p_symbol text)
+returns void
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_id   integer;
+    v_slug text;
+begin
+    select a.id, a.slug
+    into v_id, v_slug
+    from bars.dim_assets as a
+    where (a.id = p_id) <> (a.slug = p_slug);
+    if not found then
+        insert into bars.dim_assets as a (id, symbol, slug)
+        values (p_id, coalesce(p_symbol, p_slug), p_slug)
+        on conflict (id) do nothing;
+        select a.id, a.slug
+        into v_id, v_slug
+        from bars.dim_assets as a
+        where a.id = p_id
+        for no key update;
+    end if;
+    if v_id <> p_id or v_slug <> p_slug then
+        raise exception 'asset % is not %', p_id, p_slug
+            using errcode = 'TA201',
+                  detail = format('The database knows %s as asset %s.', v_slug, v_id),
+                  hint = 'Correct the file''s name: <CoinMarketCap id>_<slug>.csv.';
+    end if;
+end
+$$;
+
+comment on function bars._lock_asset(integer, text, text) is
+    'Private: makes or finds the asset and holds its row until the transaction ends.';
+
+create or replace function bars.load_staged_prices(
+    p_load uuid,
+    p_file text,
+    p_id integer,
+    p_slug text,
+    p_columns text[],
+    p_at timestamptz default now()
+)
+returns table (loaded bigint, unchanged bigint, revised bigint, rejected bigint, forming bigint)
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_symbol text;
+    v_as_of  timestamptz;
+begin
+    select s.ticker, bars._stamp(s.day)
+    into v_symbol, v_as_of
+    from bars.price_staging as s
+    where s.load = p_load
+      and s.ticker <> ''
+      and bars._stamp(s.day) <= p_at
+    order by bars._stamp(s.day) desc, s.line
+    limit 1;
+    perform bars._lock_asset(p_id, p_slug, v_symbol);
+    -- Tickers change; an older file must not bring the old one back.
+    update bars.dim_assets as a
+    set symbol = v_symbol
+    where a.id = p_id
+      and a.symbol <> v_symbol
+      and (
+          a.symbol = a.slug
+          or not exists (
+              select
+              from bars.cmc_price_histories7 as p
+              where p.id = p_id
+                and p.ts >= v_as_of + interval '24 hours'
+          )
+      );
+
+    return query
+    with cells as (
+        select
+            s.*,
+            bars._stamp(s.day) as day_at,
+            bars._number(s.open) as n_open,
+            bars._number(s.high) as n_high,
+            bars._number(s.low) as n_low,
+            bars._number(s.close) as n_close,
+            bars._number(s.volume) as n_volume,
+            bars._number(s.market_cap) as n_market_cap,
+            bars._stamp(s.time_high) as at_high,
+            bars._stamp(s.time_low) as at_low
+        from bars.price_staging as s
+        where s.load = p_load
+    ), candles as (
+        select
+            c.line,
+            c.raw,
+            (date_trunc('day', c.day_at at time zone 'UTC') + interval '23:59:59.999')
+                at time zone 'UTC' as ts,
+            c.n_open as open,
+            c.n_high as high,
+            c.n_low as low,
+            c.n_close as close,
+            c.n_volume as volume,
+            nullif(c.n_market_cap, 0) as market_cap,
+            c.at_high as time_high,
+            c.at_low as time_low,
+            case
+                when c.fault is not null then c.fault
+                when c.day = '' then 'date missing'
+                when c.day_at is null then 'date unparsable'
+                when c.day_at > p_at then 'future date'
+                -- CoinMarketCap's id of the US dollar.
+                when c.quote <> '2781' then 'not in US dollars'
+                when '' = any (array[c.open, c.high, c.low, c.close]) then 'price missing'
+                when num_nulls(c.n_open, c.n_high, c.n_low, c.n_close) > 0 then 'price unparsable'
+                -- NaN is greater than every number, infinity included.
+                when greatest(c.n_open, c.n_high, c.n_low, c.n_close) >= 'infinity'
+                    then 'price not a number'
+                when least(c.n_open, c.n_high, c.n_low, c.n_close) <= 0 then 'price not positive'
+                when c.n_high < greatest(c.n_open, c.n_low, c.n_close) then 'high is not the highest'
+                when c.n_low > least(c.n_open, c.n_close) then 'low is not the lowest'
+                when c.volume <> '' and c.n_volume is null then 'volume unparsable'
+                when c.n_volume < 0 or c.n_volume >= 'infinity' then 'volume not a number from 0'
+                when c.market_cap <> '' and c.n_market_cap is null then 'market cap unparsable'
+                when c.n_market_cap < 0 or c.n_market_cap >= 'infinity'
+                    then 'market cap not a number from 0'
+                when c.time_high <> '' and c.at_high is null then 'time of the high unparsable'
+                when c.time_low <> '' and c.at_low is null then 'time of the low unparsable'
+            end as reason
+        from cells as c
+    ), disputed as (
+        select c.ts
+        from candles as c
+        where c.reason is null
+        group by c.ts
+        having count(distinct row (
+            c.open, c.high, c.low, c.close, c.volume, c.market_cap, c.time_high, c.time_low
+        )) > 1
+    ), compared as (
+        select
+            c.line,
+            c.raw,
+            c.ts,
+            c.open,
+            c.high,
+            c.low,
+            c.close,
+            case when 'volume' = any (p_columns) then c.volume else p.volume end as volume,
+            case when 'market_cap' = any (p_columns) then c.market_cap else p.market_cap end as market_cap,
+            case when 'time_high' = any (p_columns) then c.time_high else p.time_high end as time_high,
+            case when 'time_low' = any (p_columns) then c.time_low else p.time_low end as time_low,
+            coalesce(c.reason, case when d.ts is not null then 'duplicate with other values' end) as reason,
+            row_number() over (partition by c.ts, c.reason order by c.line) > 1 as is_repeated,
+            p.id is not null as is_stored,
+            row (p.open, p.high, p.low, p.close, p.volume, p.market_cap, p.time_high, p.time_low) as stored
+        from candles as c
+        left join disputed as d on d.ts = c.ts
+        left join bars.cmc_price_histories7 as p on p.id = p_id and p.ts = c.ts
+    ), judged as (
+        select
+            c.*,
+            case
+                when c.reason is not null then 'rejected'
+                when c.ts >= p_at then 'forming'
+                when c.is_repeated then 'unchanged'
+                when not c.is_stored then 'loaded'
+                when c.stored is distinct from row (
+                    c.open, c.high, c.low, c.close, c.volume, c.market_cap, c.time_high, c.time_low
+                ) then 'revised'
+                else 'unchanged'
+            end as verdict
+        from compared as c
+    ), written as (
+        insert into bars.cmc_price_histories7 as p (
+            id, ts, open, high, low, close, volume, market_cap, time_high, time_low
+        )
+        select
+            p_id, j.ts, j.open, j.high, j.low, j.close, j.volume, j.market_cap, j.time_high, j.time_low
+        from judged as j
+        where j.verdict in ('loaded', 'revised')
+        on conflict (id, ts) do update
+        set open = excluded.open,
+            high = excluded.high,
+            low = excluded.low,
+            close = excluded.close,
+            volume = excluded.volume,
+            market_cap = excluded.market_cap,
+            time_high = excluded.time_high,
+            time_low = excluded.time_low
+    ), refused as (
+        insert into bars.price_rejects as r (file, line, raw, reason)
+        select p_file, j.line, j.raw, j.reason
+        from judged as j
+        where j.verdict = 'rejected'
+        on conflict (file, line, raw_md5) do update
+        set reason = excluded.reason
+        where r.reason <> excluded.reason
+    )
+    select
+        count(*) filter (where j.verdict = 'loaded'),
+        count(*) filter (where j.verdict = 'unchanged'),
+        count(*) filter (where j.verdict = 'revised'),
+        count(*) filter (where j.verdict = 'rejected'),
+        count(*) filter (where j.verdict = 'forming')
+    from judged as j;
+
+    delete from bars.price_staging as s where s.load = p_load;
+end
+$$;
+
+comment on function bars.load_staged_prices(uuid, text, integer, text, text[], timestamptz) is
+    'Upserts the candles of one staged load, keeps what it rejects, and says how many lines became what.';

@@ -1,0 +1,41 @@
+-- features.assets_to_refresh(p_asset_ids): the assets to refresh, in order; all of them by default.
+--
+--     select features.assets_to_refresh('{1,1027}');
+--
+-- Makes the missing rows of refresh_state, which are the locks. An unknown asset is refused
+-- before anything is done: a mistyped id would otherwise pass for a refresh.
+
+create or replace function features.assets_to_refresh(p_asset_ids integer[] default null)
+returns integer[]
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_unknown integer[];
+    v_ids     integer[];
+begin
+    select array_agg(w.id order by w.id)
+    into v_unknown
+    from unnest(p_asset_ids) as w (id)
+    where not exists (select from bars.dim_assets as a where a.id = w.id);
+    if v_unknown is not null then
+        raise exception 'no asset has the id %', array_to_string(v_unknown, ', ', 'null')
+            using errcode = 'TA402',
+                  hint = 'select * from dim_assets lists those that have prices.';
+    end if;
+    select coalesce(array_agg(a.id order by a.id), '{}')
+    into v_ids
+    from bars.dim_assets as a
+    where p_asset_ids is null or a.id = any (p_asset_ids);
+
+    insert into features.refresh_state as s (id)
+    select w.id
+    from unnest(v_ids) as w (id)
+    where not exists (select from features.refresh_state as s where s.id = w.id)
+    on conflict (id) do nothing;
+    return v_ids;
+end
+$$;
+
+comment on function features.assets_to_refresh(integer[]) is
+    'The given assets, all by default, in ascending order, each with its row in refresh_state.';

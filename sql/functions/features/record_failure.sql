@@ -1,0 +1,17 @@
+-- features.record_failure(p_id, p_sqlstate, p_message): keep why an asset's refresh failed, as void.
+--
+--     perform features.record_failure(v_id, sqlstate, sqlerrm);
+
+create or replace function features.record_failure(p_id integer, p_sqlstate text, p_message text)
+returns void
+language sql
+volatile parallel unsafe
+as $$
+update features.refresh_state as s
+set failed_at = clock_timestamp(),
+    last_error = format('%s: %s', p_sqlstate, p_message)
+where s.id = p_id
+$$;
+
+comment on function features.record_failure(integer, text, text) is
+    'Writes the error of a failed refresh into the asset''s refresh_state.';

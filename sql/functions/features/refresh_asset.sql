@@ -1,0 +1,65 @@
+-- features.refresh_asset(p_id): bring one asset's features up to date, as the number of rows changed.
+--
+--     select features.refresh_asset(1);
+--
+-- Called by refresh_features, which holds the asset's row of refresh_state.
+
+create or replace function features._refresh_returns(p_id integer)
+returns bigint
+language sql
+volatile parallel unsafe
+as $$
+-- One statement, one snapshot: what is compared is what is written. 24 hours and not a
+-- day, whose length depends on the session's time zone.
+with fresh as (
+    select
+        b.ts,
+        b.close / p.close - 1 as ret_pct_1,
+        ln(b.close / p.close) as ret_log_1
+    from bars.cmc_price_histories7 as b
+    left join bars.cmc_price_histories7 as p on p.id = p_id and p.ts = b.ts - interval '24 hours'
+    where b.id = p_id
+), written as (
+    insert into features.cmc_returns_daily as r (id, ts, ret_pct_1, ret_log_1)
+    select p_id, f.ts, f.ret_pct_1, f.ret_log_1
+    from fresh as f
+    left join features.cmc_returns_daily as s on s.id = p_id and s.ts = f.ts
+    where s.id is null
+       or (s.ret_pct_1, s.ret_log_1) is distinct from (f.ret_pct_1, f.ret_log_1)
+    on conflict (id, ts) do update
+    set ret_pct_1 = excluded.ret_pct_1,
+        ret_log_1 = excluded.ret_log_1
+    returning 1
+), removed as (
+    delete from features.cmc_returns_daily as r
+    where r.id = p_id
+      and not exists (select from fresh as f where f.ts = r.ts)
+    returning 1
+)
+select (select count(*) from written) + (select count(*) from removed)
+$$;
+
+comment on function features._refresh_returns(integer) is
+    'Private: writes the returns that differ, removes those whose candle is gone; the number of both.';
+
+create or replace function features.refresh_asset(p_id integer)
+returns bigint
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_began timestamptz := clock_timestamp();
+    v_rows  bigint;
+begin
+    v_rows := features._refresh_returns(p_id);
+    update features.refresh_state as s
+    set refreshed_at = v_began,
+        failed_at = null,
+        last_error = null
+    where s.id = p_id;
+    return v_rows;
+end
+$$;
+
+comment on function features.refresh_asset(integer) is
+    'Brings every feature of one asset up to date; the number of rows written or removed.';

@@ -1,0 +1,1 @@
+"""Prices: the assets, their daily candles, and how files become candles."""

@@ -1,0 +1,11 @@
+"""Errors that the routines of ``bars`` raise."""
+
+from __future__ import annotations
+
+from ta_lab2.errors import DatabaseRaised
+
+
+class AssetIsAnother(DatabaseRaised, sqlstate="TA201"):
+    """A file's id and slug belong to two assets."""
+
+    exit_code = 2

@@ -1,0 +1,95 @@
+"""From files to candles: find them, recognise them, stream them into the database."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from psycopg import Connection
+
+from ta_lab2.bars import queries
+from ta_lab2.bars.formats import PriceFile, recognise
+from ta_lab2.bars.queries import Counts
+from ta_lab2.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One file that is in, and what became of its lines."""
+
+    file: PriceFile
+    symbol: str
+    counts: Counts
+
+
+def find(names: Sequence[str]) -> list[PriceFile]:
+    """Return the price files that names, folders and patterns mean, all recognised.
+
+    One that cannot be taken refuses them all, so that a load is never half of what was asked for.
+    """
+    paths: dict[Path, None] = {}
+    for name in names:
+        for path in _expand(name):
+            paths.setdefault(path.absolute())
+    files, refused = [], []
+    for path in paths:
+        try:
+            files.append(recognise(path))
+        except Refused as error:
+            refused.append(error)
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        raise Refused(
+            f"{len(refused)} of {len(paths)} files cannot be taken, and nothing was loaded",
+            "\n  ".join(
+                f"{error.what}. {error.hint.splitlines()[0]}" if error.hint else error.what
+                for error in refused
+            ),
+        )
+    return files
+
+
+def load(conn: Connection, file: PriceFile) -> Loaded:
+    """Load one file in one transaction: all of it is in, or nothing.
+
+    A second load of the same file changes nothing.
+    """
+    number = uuid4()
+    with conn.transaction():
+        queries.stage(conn, number, file.columns(), file.lines())
+        counts = queries.load_staged(
+            conn,
+            number,
+            file=file.path,
+            asset_id=file.asset_id,
+            slug=file.slug,
+            columns=file.columns(),
+        )
+        return Loaded(file, queries.symbol(conn, file.asset_id), counts)
+
+
+def _expand(name: str) -> list[Path]:
+    """Return the files that one argument means, a folder's and a pattern's by asset."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        found = [each for each in path.iterdir() if each.suffix.lower() == ".csv"]
+        if not found:
+            raise Refused(
+                f"{path}: the folder has no .csv files", "Name the folder that holds them itself."
+            )
+        return sorted(found, key=_by_asset)
+    if not path.exists() and glob.has_magic(name):
+        found = [Path(each) for each in glob.glob(str(path), recursive=True)]  # noqa: PTH207
+        if not found:
+            raise Refused(f"{name}: no file fits this pattern")
+        return sorted(found, key=_by_asset)
+    return [path]
+
+
+def _by_asset(path: Path) -> tuple[str, int, str]:
+    start = path.name.partition("_")[0]
+    return str(path.parent), int(start) if start.isdecimal() else 0, path.name

@@ -1,0 +1,98 @@
+"""Calls into the ``bars`` schema. No arithmetic lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from psycopg import Connection, sql
+from psycopg.rows import class_row
+
+from ta_lab2.bars import errors as errors  # the classes of the SQLSTATEs that are raised here
+from ta_lab2.errors import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the lines of one file."""
+
+    loaded: int
+    unchanged: int
+    revised: int
+    rejected: int
+    forming: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A line that was not loaded."""
+
+    line: int
+    reason: str
+
+
+def stage(
+    conn: Connection,
+    load: UUID,
+    columns: Sequence[str],
+    lines: Iterable[tuple[int, str, str | None, Sequence[str | None]]],
+) -> None:
+    """Copy lines into ``bars.price_staging`` as they are."""
+    statement = sql.SQL("copy bars.price_staging (load, line, raw, fault, {}) from stdin").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        for number, raw, fault, cells in lines:
+            copy.write_row((load, number, raw, fault, *cells))
+
+
+def load_staged(
+    conn: Connection, load: UUID, *, file: Path, asset_id: int, slug: str, columns: Sequence[str]
+) -> Counts:
+    """Turn the staged lines of one load into candles; return what became of them."""
+    with conn.cursor(row_factory=class_row(Counts)) as cursor, translated():
+        cursor.execute(
+            """
+            select c.loaded, c.unchanged, c.revised, c.rejected, c.forming
+            from bars.load_staged_prices(
+                %(load)s, %(file)s, %(id)s, %(slug)s, %(columns)s::text[]
+            ) as c
+            """,
+            {
+                "load": load,
+                "file": str(file),
+                "id": asset_id,
+                "slug": slug,
+                "columns": list(columns),
+            },
+        )
+        counts = cursor.fetchone()
+    assert counts is not None
+    return counts
+
+
+def symbol(conn: Connection, asset_id: int) -> str:
+    """Return an asset's ticker."""
+    row = conn.execute(
+        "select a.symbol from bars.dim_assets as a where a.id = %s", (asset_id,)
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def rejects(conn: Connection, file: Path, *, limit: int) -> list[Reject]:
+    """Return the first lines of a file that were rejected, in the file's order."""
+    with conn.cursor(row_factory=class_row(Reject)) as cursor:
+        cursor.execute(
+            """
+            select r.line, r.reason
+            from bars.price_rejects as r
+            where r.file = %s
+            order by r.line, r.rejected_at
+            limit %s
+            """,
+            (str(file), limit),
+        )
+        return cursor.fetchall()

@@ -1,0 +1,67 @@
+"""The tables of ``bars``, described for Alembic."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Computed, Double, ForeignKey, Integer, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from ta_lab2.db.tables import metadata
+
+dim_assets = Table(
+    "dim_assets",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("symbol", Text, nullable=False),
+    Column("slug", Text, nullable=False, unique=True),
+    schema="bars",
+)
+
+cmc_price_histories7 = Table(
+    "cmc_price_histories7",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("ts", TIMESTAMP(timezone=True), primary_key=True),
+    Column("open", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("close", Double, nullable=False),
+    Column("volume", Double),
+    Column("market_cap", Double),
+    Column("time_high", TIMESTAMP(timezone=True)),
+    Column("time_low", TIMESTAMP(timezone=True)),
+    schema="bars",
+)
+
+price_staging = Table(
+    "price_staging",
+    metadata,
+    Column("load", Uuid, primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("raw", Text, nullable=False),
+    Column("fault", Text),
+    Column("day", Text),
+    Column("ticker", Text),
+    Column("quote", Text),
+    Column("open", Text),
+    Column("high", Text),
+    Column("low", Text),
+    Column("close", Text),
+    Column("volume", Text),
+    Column("market_cap", Text),
+    Column("time_high", Text),
+    Column("time_low", Text),
+    schema="bars",
+    prefixes=["unlogged"],
+)
+
+price_rejects = Table(
+    "price_rejects",
+    metadata,
+    Column("file", Text, primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("raw", Text, nullable=False),
+    Column("raw_md5", Text, Computed("md5(raw)", persisted=True), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("rejected_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="bars",
+)

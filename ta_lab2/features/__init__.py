@@ -1,0 +1,1 @@
+"""Features: what is computed from the candles, and its refresh."""

@@ -1,0 +1,39 @@
+"""Calls into the ``features`` schema. No arithmetic lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from psycopg import Connection
+from psycopg.errors import Diagnostic
+
+from ta_lab2.errors import translated
+from ta_lab2.features import errors as errors  # the classes of the SQLSTATEs that are raised here
+
+
+def refresh(
+    conn: Connection,
+    asset_ids: Sequence[int] | None = None,
+    *,
+    on_notice: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run ``refresh_features``, passing each progress line to ``on_notice``.
+
+    The connection must be in autocommit mode: the procedure commits as it goes,
+    which Postgres refuses inside an open transaction.
+    """
+    if not conn.autocommit:
+        raise ValueError("refresh needs an autocommit connection")
+
+    def heard(diag: Diagnostic) -> None:
+        on_notice(diag.message_primary or "")
+
+    conn.add_notice_handler(heard)
+    try:
+        with translated():
+            conn.execute(
+                "call public.refresh_features(p_asset_ids => %(ids)s::integer[])",
+                {"ids": None if asset_ids is None else list(asset_ids)},
+            )
+    finally:
+        conn.remove_notice_handler(heard)

@@ -1,0 +1,1 @@
+"""Operations: the jobs that run without anybody asking."""

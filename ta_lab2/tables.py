@@ -1,0 +1,7 @@
+"""The tables of every slice, described for Alembic, whose ``check`` holds them to the database."""
+
+from ta_lab2.bars import tables as bars
+from ta_lab2.db.tables import metadata
+from ta_lab2.features import tables as features
+
+__all__ = ["bars", "features", "metadata"]
