@@ -22,7 +22,7 @@ import pytest
 
 from ta_lab2.db.runtime import embedded, sandbox
 from ta_lab2.db.runtime.rootfs import RootFileSystem
-from tests.real_deps.embedded.conftest import ROOT, Checkout
+from tests.real_deps.embedded.conftest import ROOT, Checkout, end
 
 
 def test_two_ups_at_once_make_one_server(checkout: Checkout) -> None:
@@ -48,8 +48,7 @@ def test_postgresql_itself_refuses_a_second_server_on_the_same_data(running: Che
     assert rootfs is not None
     words = sandbox.server_words(rootfs, running.home / "data", None)
     second = subprocess.run(
-        [*words, "postgres", "-D", "/data", "-p", "15999", "-c", "logging_collector=off"]
-        + ["-c", "unix_socket_directories="],
+        [*words, "postgres", "-D", "/data", "-p", "15999", "-c", "logging_collector=off"],
         capture_output=True,
         text=True,
         cwd="/",
@@ -121,10 +120,7 @@ def test_root_runs_the_server_as_a_user_of_its_own(running: Checkout) -> None:
 def test_a_killed_server_comes_back_with_its_rows(checkout: Checkout) -> None:
     checkout.run("db", "up")
     checkout.sql("create table kept as select 42 as answer")
-    server = psutil.Process(checkout.pid)
-    children = server.children()
-    server.kill()
-    psutil.wait_procs([server, *children], timeout=60)
+    end(checkout.pid, signal.SIGKILL)
     assert (checkout.home / "data" / "postmaster.pid").exists()
     checkout.run("db", "status", status=3)
     checkout.run("db", "up")
