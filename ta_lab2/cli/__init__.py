@@ -16,6 +16,8 @@ import ta_lab2
 from ta_lab2.cli import console, db, demo, doctor, ingest, refresh, schedule
 from ta_lab2.errors import DatabaseRaised, TaLabError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="ta-lab2",
     help=ta_lab2.__doc__,
@@ -69,12 +71,14 @@ def run(arguments: Sequence[str]) -> int:
             console.error(error.format_message())
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        console.error("interrupted; the same command goes on from here")
-        return 130
+        status = INTERRUPTED
     except Exception as error:
         if "--debug" in arguments:
             raise
         return _explain(error)
+    if status == INTERRUPTED:
+        # Typer turns Ctrl-C into this status without a word.
+        console.error("interrupted; the same command goes on from here")
     return status if isinstance(status, int) else 0
 
 

@@ -61,7 +61,14 @@ def up(
     if switch:
         with chosen() as before:
             runtimes.switch(settings(), before, runtime, console.say)
+    project = Project.of(settings())
     with chosen(runtime) as server:
+        if not adopt and runtimes.made_by(project) is None:
+            for key, record in adoption.orphans(project).items():
+                console.say(
+                    f"note: {key} is the database of {record.root}, which has gone;"
+                    f" `ta-lab2 db up --adopt {key}` would have taken it over"
+                )
         server.up(console.say)
         console.out.print(server.endpoint("app").url(), markup=False)
     console.say("next: `ta-lab2 db migrate`")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ta_lab2.db.runtime.docker import DockerRuntime, engine_answers
 from ta_lab2.db.runtime.embedded import EmbeddedRuntime
 from ta_lab2.db.runtime.interface import Runtime
-from ta_lab2.db.runtime.project import Project, RuntimeName, Say
+from ta_lab2.db.runtime.project import Project, Record, RuntimeName, Say
 from ta_lab2.db.runtime.yours import Yours
 from ta_lab2.errors import Refused
 from ta_lab2.settings import Settings
@@ -29,7 +30,7 @@ def choose(settings: Settings, project: Project, wanted: RuntimeName | None = No
         )
     name = made or wanted or settings.runtime
     if name is None:
-        name = "docker" if _engine_answers() else "embedded"
+        name = "docker" if engine_answers() else "embedded"
     return open_runtime(name, settings, project)
 
 
@@ -45,8 +46,6 @@ def made_by(project: Project) -> RuntimeName | None:
 def open_runtime(name: RuntimeName, settings: Settings, project: Project) -> Runtime:
     """Return the runtime of this name."""
     if name == "docker":
-        from ta_lab2.db.runtime.docker import DockerRuntime
-
         return DockerRuntime(project, settings)
     return EmbeddedRuntime(project, settings)
 
@@ -60,19 +59,13 @@ def switch(settings: Settings, before: Runtime, wanted: RuntimeName | None, say:
     if wanted is None:
         raise Refused("--switch needs a runtime", "Say `--runtime docker` or `--runtime embedded`.")
     project = Project.of(settings)
-    record = project.record()
-    if record is None or record.runtime == wanted:
+    made = made_by(project)
+    if made is None or made == wanted:
         return
-    before.down(say)
+    if before.is_up():
+        before.down(say)
+    record = project.record() or Record(project.root, made)
     record.runtime = wanted
     project.save(record)
-    say(f"the data of the {before.name} runtime stays: {before.describe()}")
-
-
-def _engine_answers() -> bool:
-    try:
-        from ta_lab2.db.runtime.docker import engine_answers
-    except ImportError:
-        return False
-
-    return engine_answers()
+    places = ", ".join(f"{name} {place}" for name, place in before.describe().items())
+    say(f"the data of the {made} runtime stays where it is: {places}")

@@ -187,16 +187,16 @@ def private_server(
     password = secret.read_text()
     memory, cores = server.machine()
     usual = server.settings(memory=memory, cores=cores, cron_database=cron_database)
-    with RootFileSystem.shipped(cache, mirror).in_use(say) as build:
+    rootfs = RootFileSystem.shipped(cache, mirror)
+    with rootfs.in_use(say) as build:
         if cluster.wait():
             cluster.stop(build)
         if not cluster.exists:
             cluster.initialise(build, password)
-        cluster.start(build, port or ports.any_free(), {**usual, **(extra or {})})
-        found = cluster.postmaster()
-        try:
-            yield Endpoint(
-                "127.0.0.1", found.port if found else 0, "postgres", "postgres", password
-            )
-        finally:
+        port = port or ports.any_free()
+        cluster.start(build, port, {**usual, **(extra or {})})
+    try:
+        yield Endpoint("127.0.0.1", port, "postgres", "postgres", password)
+    finally:
+        with rootfs.in_use(say) as build:
             cluster.stop(build)

@@ -11,10 +11,11 @@ import fcntl
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -115,7 +116,7 @@ class RootFileSystem:
             try:
                 fcntl.flock(file, how | fcntl.LOCK_NB)
             except BlockingIOError:
-                say("another command is building the runtime; waiting for it")
+                say("another command is at work on the root file system; waiting for it")
                 fcntl.flock(file, how)
             yield file
 
@@ -137,7 +138,7 @@ class RootFileSystem:
             self._remove(self.tmpdir)
         partial = self.folder / f"{name}.partial"
         say("  unpacking")
-        self._unpack(tarball, partial)
+        self._unpack(tarball, partial, lock)
         tarball.unlink()
         # A power cut after the rename must not leave a finished name on unwritten files.
         os.sync()
@@ -150,11 +151,10 @@ class RootFileSystem:
 
         Mode unshare for root too: root's default mode leaves the host's /dev/shm mounted in
         the half-built tree when it is killed, and removing that tree empties it.
-        It stops when we are killed, and holds our lock until it has cleaned up.
         """
-        words = ["setpriv", "--pdeathsig=TERM", "--", "mmdebstrap", "--mode=unshare"]
-        words += ["--variant=minbase", f"--include={','.join(self.packages)}"]
-        words += [SUITE, str(tarball), *([self.mirror] if self.mirror else [])]
+        words = ["mmdebstrap", "--mode=unshare", "--variant=minbase"]
+        words += [f"--include={','.join(self.packages)}", SUITE, str(tarball)]
+        words += [self.mirror] if self.mirror else []
         said: list[str] = []
         with (
             self.log.open("w") as log,
@@ -168,8 +168,11 @@ class RootFileSystem:
                 cwd="/",
                 umask=0o022,
                 env={**os.environ, "TMPDIR": str(self.tmpdir), "LC_ALL": "C.UTF-8"},
+                start_new_session=True,
+                # Whoever of them is left over holds our lock until it is gone.
                 pass_fds=[lock.fileno()],
             ) as process,
+            _dies_with_us(process.pid),
         ):
             assert process.stdout is not None
             for line in process.stdout:
@@ -178,6 +181,7 @@ class RootFileSystem:
                 said.append(line)
                 if _STEP.match(line):
                     say("  " + line.removeprefix("I: ").strip(" .\n"))
+            process.wait()
         if process.returncode == 0:
             return
         tarball.unlink(missing_ok=True)
@@ -195,7 +199,7 @@ class RootFileSystem:
             f"The whole output is in {self.log}; the same command tries again.",
         )
 
-    def _unpack(self, tarball: Path, folder: Path) -> None:
+    def _unpack(self, tarball: Path, folder: Path, lock: IO[str]) -> None:
         """Unpack the tar file, without devices and without setuid bits, owned by the caller."""
         folder.mkdir()
         folder.chmod(0o755)
@@ -206,7 +210,12 @@ class RootFileSystem:
             [*strip, "-exec", "chmod", "ug-s", "{}", "+"],
         ):
             done = subprocess.run(
-                words, stdin=subprocess.DEVNULL, capture_output=True, text=True, umask=0o022
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                umask=0o022,
+                pass_fds=[lock.fileno()],
             )
             if done.returncode:
                 raise TaLabError(
@@ -234,12 +243,40 @@ class RootFileSystem:
     def _remove(self, path: Path) -> None:
         """Remove a tree, also one whose files belong to an ordinary user's sub-uids."""
         rm = ["rm", "-rf", "--one-file-system", "--", str(path)]
-        helped = ["mmdebstrap", "--unshare-helper", *rm] if os.geteuid() else rm
-        for words in (helped, rm):
+        # As root of a namespace in which the user's own and sub-uids are mapped.
+        mapped = ["unshare", "--map-auto", "--map-root-user", *rm]
+        for words in [mapped, rm] if os.geteuid() else [rm]:
             subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, cwd="/")
             if not path.exists():
                 return
-        raise TaLabError(f"{path}, left by a build, cannot be removed", "Remove it as root.")
+        raise TaLabError(
+            f"{path}, left by a build, cannot be removed", f"Run `sudo rm -rf {path}`."
+        )
+
+
+@contextmanager
+def _dies_with_us(group: int) -> Iterator[None]:
+    """Kill a process group when the block is left early, be it by a kill -9 of ourselves.
+
+    mmdebstrap's workers are in namespaces of their own and go on when only their parent dies.
+    The watcher sees its input end as soon as we are gone.
+    """
+    script = 'read -r _; kill -s KILL -- "-$1"'
+    with subprocess.Popen(
+        ["sh", "-c", script, "sh", str(group)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as watcher:
+        try:
+            yield
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+            raise
+        finally:
+            watcher.kill()
 
 
 def _is_root_of_a_process(build: Path, proc: Path = Path("/proc")) -> bool:
