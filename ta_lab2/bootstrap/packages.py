@@ -129,20 +129,21 @@ def install(lacking: Sequence[Need]) -> None:
         raise Stop("packages are missing, and only root can install them", f"As root, run: {line}")
     say(" ".join(["running:", *prefix[:1], line]))
 
-    command = [*prefix, *line.split()]
-    if programs.ask(["apt-get", "--simulate", *line.split()[1:]]).returncode != 0:
-        apt([*prefix, "apt-get", "update"])
+    command, fetch_lists = [*prefix, *line.split()], [*prefix, "apt-get", "update"]
+    known = programs.ask(["apt-get", "--simulate", *line.split()[1:]]).returncode == 0
+    fetched = "" if known else apt(fetch_lists)[1]
     status, said = apt(command)
-    if status != 0:
-        if "dpkg --configure -a" in said:
-            say("an earlier installation was interrupted; finishing it first")
-            apt([*prefix, "dpkg", "--configure", "-a"])
-        else:
-            say("perhaps the lists of packages are old; fetching them")
-            apt([*prefix, "apt-get", "update"])
+    if status != 0 and "dpkg --configure -a" in said:
+        say("an earlier installation was interrupted; finishing it first")
+        apt([*prefix, "dpkg", "--configure", "-a"])
+        status, said = apt([*command, "--fix-broken"])
+    elif status != 0 and known:
+        say("perhaps the lists of packages are old; fetching them")
+        fetched = apt(fetch_lists)[1]
         status, said = apt([*command, "--fix-broken"])
     if status != 0:
-        programs.fail("apt-get", said, CAUSES, f"Run it by hand to see more: {line}")
+        # A mirror that does not answer is only a warning to `apt-get update`.
+        programs.fail("apt-get", fetched + said, CAUSES, f"Run it by hand to see more: {line}")
     if missing(lacking):
         names = ", ".join(need.name for need in missing(lacking))
         raise Stop(f"all packages are installed, and yet there is no {names}", "Look at PATH.")

@@ -183,12 +183,37 @@ def test_an_interrupted_dpkg_is_finished_first(
 def test_a_mirror_that_does_not_answer_is_named_in_one_sentence(
     fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = "Err:1 http://mirror.test x InRelease\nE: Temporary failure resolving 'mirror.test'"
-    fake("apt-get", f'echo "{said}"; exit 100')
+    # What apt-get really says and returns without a network and without lists.
+    fake(
+        "apt-get",
+        """case "$1" in
+        --simulate) exit 100;;
+        update) echo "W: Failed to fetch http://mirror.test Temporary failure resolving"; exit 0;;
+        install) echo "E: Unable to locate package tool-package"; exit 100;;
+        esac""",
+    )
     as_user(monkeypatch, 0)
     with pytest.raises(Stop, match="the package mirror does not answer") as stopped:
         packages.install([TOOL])
     assert stopped.value.status == 2
+
+
+def test_old_lists_of_packages_are_fetched_and_the_installation_tried_again(
+    fake: Fake, installs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = tmp_path / "fresh"
+    apt = fake(
+        "apt-get",
+        f"""case "$1" in
+        update) echo x > {fresh};;
+        install) [ -e {fresh} ] || {{ echo "E: Failed to fetch: 404  Not Found"; exit 100; }};;
+        esac
+        {installs}""",
+    )
+    as_user(monkeypatch, 0)
+    packages.install([TOOL])
+    calls = [line.split()[0] for line in apt.read_text().splitlines()]
+    assert calls == ["--simulate", "install", "update", "install"]
 
 
 def test_a_system_without_apt_is_told_what_to_install(bin_folder: Path) -> None:
