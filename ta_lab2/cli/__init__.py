@@ -37,9 +37,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback has answered already
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
-    ] = False,  # noqa: ARG001 - its callback has answered already
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks and every statement.")
     ] = False,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import alembic.command
 import alembic.config
+import alembic.util
 import psycopg
 
 from ta_lab2 import paths
@@ -31,7 +32,14 @@ def migrate(
     """
     with connect(conninfo) as conn:
         prepare.prepare(conn, passwords=passwords or {}, ours=ours, say=say)
-    alembic.command.upgrade(config(conninfo, say=say), "head")
+    try:
+        alembic.command.upgrade(config(conninfo, say=say), "head")
+    except alembic.util.CommandError as error:
+        if "locate revision" not in str(error):
+            raise
+        raise Refused(
+            f"the database is newer than this ta-lab2: {error}", "Install the version that made it."
+        ) from error
 
 
 def config(conninfo: str, *, say: Say) -> alembic.config.Config:
