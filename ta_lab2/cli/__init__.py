@@ -16,6 +16,8 @@ import ta_lab2
 from ta_lab2.cli import console, db, demo, ingest, refresh
 from ta_lab2.errors import DatabaseRaised, TaLabError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="ta-lab2",
     help=ta_lab2.__doc__,
@@ -66,12 +68,14 @@ def run(arguments: Sequence[str]) -> int:
             console.error(error.format_message())
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        console.error("interrupted; the same command goes on from here")
-        return 130
+        status = _INTERRUPTED
     except Exception as error:
         if "--debug" in arguments:
             raise
         return _explain(error)
+    # typer itself turns Ctrl-C inside a command into this status.
+    if status == _INTERRUPTED:
+        console.error("interrupted; the same command goes on from here")
     return status if isinstance(status, int) else 0
 
 
