@@ -21,6 +21,10 @@ from sqlalchemy.pool import NullPool
 from support import servers
 
 from ta_lab2.db import migrate
+from ta_lab2.db.runtime import machine
+from ta_lab2.db.runtime.project import Project
+from ta_lab2.db.runtime.rootfs import RootFileSystem
+from ta_lab2.settings import Settings
 
 TESTS = Path(__file__).parent
 
@@ -58,6 +62,15 @@ def server_url() -> Iterator[str]:
     """A superuser's URL of the test server: TA_LAB2_TEST_DATABASE_URL, else one made here."""
     with servers.test_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def rootfs() -> Iterator[Path]:
+    """The embedded runtime's root file system, for tests that run a server of their own."""
+    machine.service_account()
+    shared = RootFileSystem.shipped(Project.of(Settings()).cache, None)
+    with shared.in_use(servers.say) as build:
+        yield build
 
 
 @pytest.fixture(scope="session")

@@ -142,7 +142,7 @@ def upgrade() -> None:
     op.execute("""
         insert into ta_meta.table_class (schema_name, table_name, class, time_column, chunk_interval)
         values ('bars', 'dim_assets', 'dim', null, null),
-               ('bars', 'cmc_price_histories7', 'asset', 'ts', '1 year'),
+               ('bars', 'cmc_price_histories7', 'asset', 'ts', '365 days'),
                ('bars', 'price_staging', 'single', null, null),
                ('bars', 'price_rejects', 'single', null, null)
     """)
@@ -161,6 +161,8 @@ def upgrade() -> None:
         select r.file, r.line, r.raw, r.reason, r.rejected_at
         from bars.price_rejects as r
     """)
+    for view in ["dim_assets", "cmc_price_histories7", "price_rejects"]:
+        op.execute(f"comment on view published.{view} is 'bars.{view}, to be read.'")
 
 
 def downgrade() -> None:

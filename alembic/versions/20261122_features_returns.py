@@ -71,6 +71,8 @@ def upgrade() -> None:
         select s.id, s.refreshed_at, s.failed_at, s.last_error
         from features.refresh_state as s
     """)
+    for view in ["cmc_returns_daily", "refresh_state"]:
+        op.execute(f"comment on view published.{view} is 'features.{view}, to be read.'")
 
 
 def downgrade() -> None:

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 import ta_lab2
-from ta_lab2.cli import console, db, demo, ingest, refresh
+from ta_lab2.cli import console, db, demo, doctor, ingest, refresh, schedule
 from ta_lab2.errors import DatabaseRaised, TaLabError
 
 _INTERRUPTED = 130
@@ -25,10 +25,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+db.app.command("doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("refresh")(refresh.refresh)
+app.command("schedule")(schedule.schedule)
+app.command("unschedule")(schedule.unschedule)
 
 
 def _version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ta_lab2.cli import console
+from ta_lab2.db import migrate as migrations
 from ta_lab2.db import runtime as runtimes
 from ta_lab2.db.runtime import adoption, databases
 from ta_lab2.db.runtime.interface import Runtime
@@ -160,6 +161,13 @@ def psql(
 
 
 @app.command()
+def migrate(database: DatabaseOption = None) -> None:
+    """Bring the database to the newest tables and routines; repeating it changes nothing."""
+    with chosen() as server:
+        migrations.migrate_on(server, dbname=database, say=console.say)
+
+
+@app.command()
 def upgrade() -> None:
     """Fetch the newest packages or image, restart on them, and update the extensions."""
     with chosen() as server:
@@ -171,7 +179,7 @@ def reset(
     database: DatabaseOption = None,
     yes: Yes = False,
 ) -> None:
-    """Drop the database with everything in it and make it anew, empty."""
+    """Drop the database with everything in it and make it anew, migrated and empty."""
     name = database or settings().database
     with chosen() as server:
         if isinstance(server, runtimes.Yours):
@@ -185,7 +193,8 @@ def reset(
         maintenance = server.endpoint("admin", dbname="postgres")
         databases.drop(maintenance, name)
         databases.create(maintenance, name)
-    console.say(f"the database {name} is empty now; next: `ta-lab2 db migrate`")
+        migrations.migrate_on(server, dbname=name, say=console.say)
+    console.say(f"the database {name} is empty now")
 
 
 @app.command()

@@ -46,18 +46,20 @@ def ingest(
 
 def _table(done: Sequence[prices.Loaded]) -> Table:
     """Return what became of each file's lines, and of all of them."""
-    table = Table("id", "symbol", box=box.SIMPLE_HEAD, show_footer=len(done) > 1)
-    table.add_column("file", overflow="ellipsis", no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, show_footer=len(done) > 1, padding=(0, 1), pad_edge=False)
+    table.add_column("id", footer="all", justify="right", no_wrap=True)
+    table.add_column("symbol", no_wrap=True)
+    # The one that gives way on a narrow terminal.
+    table.add_column("name", overflow="fold")
     names = ("loaded", "unchanged", "revised", "rejected", "forming")
     columns = {name: [getattr(each.counts, name) for each in done] for name in names}
     for name, numbers in columns.items():
         table.add_column(name, footer=f"{sum(numbers):,}", justify="right", no_wrap=True)
-    table.columns[0].footer = "all"
     for at, each in enumerate(done):
         table.add_row(
             str(each.file.asset_id),
             each.symbol,
-            each.file.path.name,
+            each.file.slug,
             *(f"{columns[name][at]:,}" for name in names),
         )
     return table

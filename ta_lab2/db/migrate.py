@@ -11,6 +11,8 @@ import psycopg
 
 from ta_lab2 import paths
 from ta_lab2.db import prepare
+from ta_lab2.db.runtime import Yours, choose
+from ta_lab2.db.runtime.interface import Runtime
 from ta_lab2.db.runtime.project import Project
 from ta_lab2.db.slices import APP, OWNER, READER, RESEARCH
 from ta_lab2.errors import Refused
@@ -53,8 +55,16 @@ def config(conninfo: str, *, say: Say) -> alembic.config.Config:
 
 
 def connect(conninfo: str) -> psycopg.Connection:
-    """Return a connection for migrating: UTC, and no surprise from the caller's environment."""
-    return psycopg.connect(conninfo, options="-c timezone=UTC", application_name="ta-lab2 migrate")
+    """Return a connection for migrating: UTC, and no surprise from the caller's environment.
+
+    Only ``public`` is searched: foreign keys into a schema that is searched lose its name
+    when Alembic reflects them, and every name of ours is qualified anyway.
+    """
+    return psycopg.connect(
+        conninfo,
+        options="-c timezone=UTC -c search_path=public",
+        application_name="ta-lab2 migrate",
+    )
 
 
 def check_prepared(conn: psycopg.Connection) -> None:
@@ -91,9 +101,23 @@ def check_prepared(conn: psycopg.Connection) -> None:
         )
 
 
+def migrate_on(server: Runtime, *, dbname: str | None = None, say: Say) -> None:
+    """Migrate a database of a runtime's server; on a server of ours the logins get passwords."""
+    if isinstance(server, Yours):
+        migrate(server.endpoint("admin", dbname=dbname).conninfo(), say=say, ours=False)
+        return
+    logins = [server.endpoint(login) for login in ("app", "reader")]
+    migrate(
+        server.endpoint("admin", dbname=dbname).conninfo(),
+        say=say,
+        passwords={login.user: login.password or "" for login in logins},
+        ours=True,
+    )
+
+
 def admin_conninfo() -> str:
-    """Return the superuser's URL of the database that the settings mean."""
-    given = settings().admin_url or settings().database_url
-    if given:
+    """Return the superuser's conninfo of the database that the settings mean."""
+    given = settings().admin_url
+    if given is not None:
         return given.get_secret_value()
-    return Project.of(settings()).endpoint("admin").url(with_password=True)
+    return choose(settings(), Project.of(settings())).endpoint("admin").conninfo()

@@ -43,9 +43,14 @@ def test_server() -> Iterator[str]:
             cache=Project.of(Settings()).cache,
             cron_database=CRON_DATABASE,
             extra={"fsync": "off", "max_connections": "100", "full_page_writes": "off"},
-            say=lambda line: print(line, file=sys.__stderr__),
+            say=say,
         ) as endpoint:
             yield endpoint.url(with_password=True)
+
+
+def say(line: str) -> None:
+    """Show progress past pytest's capture: a first build takes a minute."""
+    print(line, file=sys.__stderr__, flush=True)
 
 
 @contextmanager

@@ -171,7 +171,7 @@ class RootFileSystem:
                 pass_fds=[lock.fileno()],
             ) as process,
         ):
-            assert process.stdout is not None  # noqa: S101 - for the type checker
+            assert process.stdout is not None
             for line in process.stdout:
                 log.write(line)
                 log.flush()

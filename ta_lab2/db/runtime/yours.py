@@ -20,7 +20,7 @@ from ta_lab2.errors import Refused
 from ta_lab2.settings import Settings
 
 _OLDEST_CLIENT = 17
-_PASSWORD_HINT = "Put the right one into TA_LAB2_DATABASE_URL, PGPASSFILE or a service."
+_LOGIN_HINT = "Put the right one into TA_LAB2_DATABASE_URL, PGPASSFILE or a service."
 
 
 class Yours:
@@ -78,7 +78,7 @@ class Yours:
             dbname=known.get("dbname", known.get("user", "")),
             password=known.get("password"),
             given=given,
-            password_hint=_PASSWORD_HINT,
+            password_hint=_LOGIN_HINT,
         )
 
     def describe(self) -> dict[str, str]:

@@ -1,0 +1,74 @@
+"""``ta-lab2 schedule`` and ``unschedule``: the jobs that pg_cron runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import psycopg
+import typer
+from psycopg.conninfo import make_conninfo
+
+from ta_lab2.cli import console
+from ta_lab2.db.connect import app_conninfo
+from ta_lab2.db.migrate import admin_conninfo
+from ta_lab2.errors import Refused
+from ta_lab2.ops import queries
+from ta_lab2.ops.errors import CronElsewhere
+
+
+def schedule(
+    at: Annotated[
+        str, typer.Option(metavar="CRON", help="When, as a cron expression in UTC.")
+    ] = "10 0 * * *",
+) -> None:
+    """Let pg_cron bring the features up to date, by default every day at 00:10 UTC."""
+    with _connect(app_conninfo()) as conn:
+        database = conn.info.dbname
+        try:
+            queries.schedule(conn, at)
+        except CronElsewhere as error:
+            with _connect_to_cron(error) as cron:
+                queries.schedule_elsewhere(cron, at, database=database)
+    console.say(f"refresh_features runs in {database} at: {at}")
+
+
+def unschedule() -> None:
+    """Take the jobs of `ta-lab2 schedule` off pg_cron again."""
+    with _connect(app_conninfo()) as conn:
+        database = conn.info.dbname
+        try:
+            queries.unschedule(conn)
+        except CronElsewhere as error:
+            with _connect_to_cron(error) as cron:
+                queries.unschedule_elsewhere(cron, database=database)
+    console.say(f"no job of ta-lab2 runs in {database}")
+
+
+def _connect(conninfo: str) -> psycopg.Connection:
+    return psycopg.connect(conninfo, autocommit=True, application_name="ta-lab2 schedule")
+
+
+@contextmanager
+def _connect_to_cron(elsewhere: CronElsewhere) -> Iterator[psycopg.Connection]:
+    """Yield a superuser's connection to the database that pg_cron lives in."""
+    admin = admin_conninfo()
+    with _connect(admin) as conn:
+        home = queries.cron_database(conn)
+    if home is None:
+        raise elsewhere
+    try:
+        conn = _connect(make_conninfo(admin, dbname=home))
+    except psycopg.OperationalError as error:
+        raise Refused(
+            f"cron.database_name is {home}, which does not answer: {str(error).strip()}",
+            "Make that database and `create extension pg_cron` in it as a superuser.",
+        ) from None
+    with conn:
+        if not queries.has_cron(conn):
+            raise Refused(
+                f"cron.database_name is {home}, and pg_cron is not in there",
+                f"Connect to {home} as a superuser and `create extension pg_cron`.",
+            )
+        yield conn

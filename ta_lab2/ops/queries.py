@@ -1,0 +1,59 @@
+"""Calls into the ``ops`` schema, and into pg_cron where it lives in another database."""
+
+from __future__ import annotations
+
+from psycopg import Connection
+
+from ta_lab2.db.slices import APP
+from ta_lab2.errors import translated
+from ta_lab2.ops import errors as errors  # the classes of the SQLSTATEs that are raised here
+
+
+def schedule(conn: Connection, at: str) -> None:
+    """Put the jobs on the pg_cron of this database."""
+    with translated():
+        conn.execute("call public.schedule_jobs(%s)", (at,))
+
+
+def unschedule(conn: Connection) -> None:
+    """Take the jobs off the pg_cron of this database."""
+    with translated():
+        conn.execute("call public.unschedule_jobs()")
+
+
+def cron_database(conn: Connection) -> str | None:
+    """Return the database that pg_cron lives in, None where the server does not load it.
+
+    Only a superuser may ask.
+    """
+    row = conn.execute("select current_setting('cron.database_name', true)").fetchone()
+    return row[0] if row else None
+
+
+def has_cron(conn: Connection) -> bool:
+    """Say whether pg_cron is in this database."""
+    return bool(conn.execute("select from pg_extension as e where e.extname = 'pg_cron'").rowcount)
+
+
+def schedule_elsewhere(conn: Connection, at: str, *, database: str) -> None:
+    """Put the jobs of another database on this one's pg_cron; only a superuser may."""
+    conn.execute(
+        "select cron.schedule_in_database(%s, %s, 'CALL refresh_features()', %s, %s)",
+        (_job_of(database), at, database, APP),
+    )
+
+
+def unschedule_elsewhere(conn: Connection, *, database: str) -> None:
+    """Take the jobs of another database off this one's pg_cron."""
+    conn.execute(
+        """
+        select cron.unschedule(j.jobid)
+        from cron.job as j
+        where j.jobname = %s and j.username = %s
+        """,
+        (_job_of(database), APP),
+    )
+
+
+def _job_of(database: str) -> str:
+    return f"ta_lab2 refresh_features in {database}"
