@@ -136,8 +136,11 @@ def _database(name: str | None, steps: Steps) -> Endpoint:
 
 
 def _create(server: Runtime, name: str) -> bool:
+    """Make a database if the server has none of this name; return whether it was made."""
     try:
         return databases.create(server.endpoint("admin"), name)
+    except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+        return False  # another run has just made it; on a server of the user's own none waits
     except psycopg.errors.InsufficientPrivilege:
         raise Refused(
             f"this login may not make the database {name} that the synthetic market needs",
