@@ -80,7 +80,12 @@ def export(folder: Path, *rows: str, name: str = "1_bitcoin.csv") -> Path:
 
 
 def export_row(
-    when: str, prices: str = "1;3;0.5;2", *, volume: str = "10", cap: str = "99", quote: str = "2781"
+    when: str,
+    prices: str = "1;3;0.5;2",
+    *,
+    volume: str = "10",
+    cap: str = "99",
+    quote: str = "2781",
 ) -> str:
     """One line of an export."""
     stamps = [f"{when}T{clock}Z" for clock in ("00:00:00.000", "23:59:59.999", "07:01:00.000")]
