@@ -120,7 +120,28 @@ def test_what_was_chosen_is_written_down_before_the_volume_is_made(
     assert record.runtime == "docker"
     assert record.image == DEBIAN
     assert record.compose_project == "ta-lab2-0a1b2c3d"
-    assert record.ports["docker"] >= 15432
+
+
+def test_a_new_port_that_somebody_else_was_quicker_to_take_is_not_remembered(
+    make: Make, fake: FakeDocker, lines: list[str]
+) -> None:
+    runtime = make()
+    fake.answer(
+        "docker-compose --project-name",
+        err="ERROR: for db  bind: address already in use\n"
+        "Encountered errors while bringing up the project.\n",
+        status=1,
+    )
+    with pytest.raises(TaLabError, match=r"address already in use$"):
+        runtime.up(lines.append)
+    assert record_of(runtime).ports == {}
+    fake.answer("docker-compose --project-name")
+    runtime.up(lines.append)
+    port = record_of(runtime).ports["docker"]
+    fake.answer("docker-compose --project-name", err="ERROR: no space", status=1)
+    with pytest.raises(TaLabError, match="no space"):
+        runtime.up(lines.append)
+    assert record_of(runtime).ports == {"docker": port}
 
 
 def test_a_remembered_edition_stays_when_another_appears(
