@@ -9,12 +9,13 @@ from pathlib import Path
 
 import psycopg
 
-FIRST = date(2020, 2, 20)
+#: A partition ends eleven days later, and the year in 24.
+FIRST = date(2020, 12, 8)
 EXPORT = "timeOpen;timeClose;timeHigh;timeLow;name;open;high;low;close;volume;marketCap;timestamp"
 
 
 def day(number: int) -> date:
-    """The day that many days after the first of the tests, across a leap day."""
+    """The day that many days after the first of the tests."""
     return FIRST + timedelta(days=number)
 
 
@@ -36,7 +37,10 @@ def put(conn: psycopg.Connection, asset: int, closes: Mapping[int, float]) -> No
             insert into bars.cmc_price_histories7 (id, ts, open, high, low, close)
             values (%(id)s, %(ts)s, %(x)s, %(x)s, %(x)s, %(x)s)
             on conflict (id, ts) do update
-            set open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close
+            set open = excluded.open,
+                high = excluded.high,
+                low = excluded.low,
+                close = excluded.close
             """,
             [{"id": asset, "ts": ts(number), "x": close} for number, close in closes.items()],
         )
@@ -80,7 +84,12 @@ def export(folder: Path, *rows: str, name: str = "1_bitcoin.csv") -> Path:
 
 
 def export_row(
-    when: str, prices: str = "1;3;0.5;2", *, volume: str = "10", cap: str = "99", quote: str = "2781"
+    when: str,
+    prices: str = "1;3;0.5;2",
+    *,
+    volume: str = "10",
+    cap: str = "99",
+    quote: str = "2781",
 ) -> str:
     """One line of an export."""
     stamps = [f"{when}T{clock}Z" for clock in ("00:00:00.000", "23:59:59.999", "07:01:00.000")]

@@ -79,6 +79,9 @@ create or replace function bars.load_staged_prices(
 returns table (loaded bigint, unchanged bigint, revised bigint, rejected bigint, forming bigint)
 language plpgsql
 volatile parallel unsafe
+-- A whole file is joined to a whole asset, however few rows the statistics expect:
+-- between loads the staging table is empty.
+set enable_nestloop = off
 as $$
 declare
     v_symbol text;
