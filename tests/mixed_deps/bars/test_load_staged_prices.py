@@ -201,10 +201,11 @@ def test_a_bad_line_does_not_spoil_a_good_one_of_the_same_day(tx, tmp_path):
     assert load(tx, path) == only(loaded=1, rejected=1)
 
 
-def test_the_candle_of_the_running_day_is_forming_and_is_left_out(tx, tmp_path):
+@pytest.mark.parametrize("clock", ["", "T00:00:00.000Z", " 23:59:59", "T23:59:59.999999+00:00"])
+def test_the_candle_of_the_running_day_is_forming_and_is_left_out(tx, tmp_path, clock):
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=1), today, today + timedelta(days=1)]
-    path = prices.daily(tmp_path, *(f"{day},BTC,1,3,0.5,2,10" for day in days))
+    path = prices.daily(tmp_path, *(f"{day}{clock},BTC,1,3,0.5,2,10" for day in days))
     assert load(tx, path) == only(loaded=1, forming=1, rejected=1)
     assert reasons(tx) == [(4, "future date")]
 
