@@ -9,12 +9,13 @@ from pathlib import Path
 
 import psycopg
 
-FIRST = date(2020, 2, 20)
+#: A partition ends eleven days later, and the year in 24.
+FIRST = date(2020, 12, 8)
 EXPORT = "timeOpen;timeClose;timeHigh;timeLow;name;open;high;low;close;volume;marketCap;timestamp"
 
 
 def day(number: int) -> date:
-    """The day that many days after the first of the tests, across a leap day."""
+    """The day that many days after the first of the tests."""
     return FIRST + timedelta(days=number)
 
 
@@ -36,7 +37,10 @@ def put(conn: psycopg.Connection, asset: int, closes: Mapping[int, float]) -> No
             insert into bars.cmc_price_histories7 (id, ts, open, high, low, close)
             values (%(id)s, %(ts)s, %(x)s, %(x)s, %(x)s, %(x)s)
             on conflict (id, ts) do update
-            set open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close
+            set open = excluded.open,
+                high = excluded.high,
+                low = excluded.low,
+                close = excluded.close
             """,
             [{"id": asset, "ts": ts(number), "x": close} for number, close in closes.items()],
         )

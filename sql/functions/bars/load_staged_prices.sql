@@ -36,6 +36,17 @@ $$;
 comment on function bars._stamp(text) is
     'Private: an ISO 8601 date or time in UTC, null when the text is none.';
 
+create or replace function bars._day(p_text text)
+returns timestamptz
+language sql
+stable parallel safe
+as $$
+select date_trunc('day', bars._stamp(p_text), 'UTC')
+$$;
+
+comment on function bars._day(text) is
+    'Private: the start of the UTC day that the text names or lies in, null when it is no date.';
+
 create or replace function bars._register_asset(p_id integer, p_slug text, p_symbol text)
 returns void
 language plpgsql
@@ -79,18 +90,21 @@ create or replace function bars.load_staged_prices(
 returns table (loaded bigint, unchanged bigint, revised bigint, rejected bigint, forming bigint)
 language plpgsql
 volatile parallel unsafe
+-- A whole file is joined to a whole asset, however few rows the statistics expect:
+-- between loads the staging table is empty.
+set enable_nestloop = off
 as $$
 declare
     v_symbol text;
     v_as_of  timestamptz;
 begin
-    select s.ticker, bars._stamp(s.day)
+    select s.ticker, bars._day(s.day)
     into v_symbol, v_as_of
     from bars.price_staging as s
     where s.load = p_load
       and s.ticker <> ''
-      and bars._stamp(s.day) <= p_at
-    order by bars._stamp(s.day) desc, s.line
+      and bars._day(s.day) <= p_at
+    order by bars._day(s.day) desc, s.line
     limit 1;
     perform bars._register_asset(p_id, p_slug, v_symbol);
     -- Tickers change; an older file must not bring the old one back.
@@ -112,7 +126,7 @@ begin
     with cells as (
         select
             s.*,
-            bars._stamp(s.day) as day_at,
+            bars._day(s.day) as day_at,
             bars._number(s.open) as n_open,
             bars._number(s.high) as n_high,
             bars._number(s.low) as n_low,
@@ -127,8 +141,7 @@ begin
         select
             c.line,
             c.raw,
-            (date_trunc('day', c.day_at at time zone 'UTC') + interval '23:59:59.999')
-                at time zone 'UTC' as ts,
+            c.day_at + interval '23:59:59.999' as ts,
             c.n_open as open,
             c.n_high as high,
             c.n_low as low,

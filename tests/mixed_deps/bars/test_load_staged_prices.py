@@ -55,10 +55,11 @@ def test_an_export_brings_market_cap_and_the_times_of_the_extremes(tx, tmp_path)
     rows = [prices.export_row("2020-01-02"), prices.export_row("2020-01-01", cap="0", volume="0")]
     assert load(tx, prices.export(tmp_path, *rows)) == only(loaded=2)
     assert stored(tx) == [
-        ("2020-01-01 23:59:59.999+00", 1, 3, 0.5, 2, 0, None)
-        + ("2020-01-01 07:01:00+00", "2020-01-01 09:30:00+00"),
-        ("2020-01-02 23:59:59.999+00", 1, 3, 0.5, 2, 10, 99)
-        + ("2020-01-02 07:01:00+00", "2020-01-02 09:30:00+00"),
+        (
+            *(f"{day} 23:59:59.999+00", 1, 3, 0.5, 2, volume, cap),
+            *(f"{day} 07:01:00+00", f"{day} 09:30:00+00"),
+        )
+        for day, volume, cap in (("2020-01-01", 0, None), ("2020-01-02", 10, 99))
     ]
 
 
@@ -200,10 +201,11 @@ def test_a_bad_line_does_not_spoil_a_good_one_of_the_same_day(tx, tmp_path):
     assert load(tx, path) == only(loaded=1, rejected=1)
 
 
-def test_the_candle_of_the_running_day_is_forming_and_is_left_out(tx, tmp_path):
+@pytest.mark.parametrize("clock", ["", "T00:00:00.000Z", " 23:59:59", "T23:59:59.999999+00:00"])
+def test_the_candle_of_the_running_day_is_forming_and_is_left_out(tx, tmp_path, clock):
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=1), today, today + timedelta(days=1)]
-    path = prices.daily(tmp_path, *(f"{day},BTC,1,3,0.5,2,10" for day in days))
+    path = prices.daily(tmp_path, *(f"{day}{clock},BTC,1,3,0.5,2,10" for day in days))
     assert load(tx, path) == only(loaded=1, forming=1, rejected=1)
     assert reasons(tx) == [(4, "future date")]
 
@@ -254,10 +256,7 @@ def test_a_load_killed_on_the_way_leaves_nothing(own_db, tmp_path, autocommit):
             yield line
 
     with pytest.raises(psycopg.OperationalError), psycopg.connect(own_db) as conn:
-        queries.stage(conn, number := uuid4(), file.columns(), lines(conn.info.backend_pid))
-        queries.load_staged(
-            conn, number, file=file.path, asset_id=1, slug="bitcoin", columns=file.columns()
-        )
+        queries.stage(conn, uuid4(), file.columns(), lines(conn.info.backend_pid))
     for table in ("price_staging", "cmc_price_histories7", "dim_assets", "price_rejects"):
         assert killer.execute(f"select count(*) from bars.{table}").fetchone() == (0,), table
     with psycopg.connect(own_db) as conn:

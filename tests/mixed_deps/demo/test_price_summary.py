@@ -66,6 +66,18 @@ def test_a_line_ends_early_when_others_go_on_for_more_than_a_week(conn):
     assert [line.ends_early for line in market.price_lines(conn, [1])] == [False]
 
 
+@pytest.mark.parametrize(("day", "early"), [("2024-01-12", True), ("2024-01-13", False)])
+def test_a_week_is_no_early_end_yet(conn, day, early):
+    conn.execute(
+        """
+        insert into bars.cmc_price_histories7 as p (id, ts, open, high, low, close)
+        values (1, %s::timestamp at time zone 'UTC' + interval '23:59:59.999', 9, 9, 9, 9)
+        """,
+        (day,),
+    )
+    assert market.price_lines(conn, [1, 2])[0].ends_early is early
+
+
 def test_of_too_many_assets_the_longest_histories_are_drawn(conn):
     rows = conn.execute("select l.symbol from ops.price_lines(p_most => 1) as l").fetchall()
     assert rows == [("ONE",)]
