@@ -167,6 +167,7 @@ def test_an_asset_that_another_session_holds_is_left_to_it(conn, own_db):
     conn.execute("delete from features.cmc_returns_daily")
     with psycopg.connect(own_db) as other:
         other.execute("select from features.refresh_state as s where s.id = 3 for update")
+        conn.execute("set lock_timeout = '10s'")
         lines = refresh(conn)
     assert "refresh_features: 1 assets left to another session" in lines
     assert rows_written(lines) == 4 * 196
