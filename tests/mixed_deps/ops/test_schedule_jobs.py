@@ -25,15 +25,23 @@ IDLE = "select from cron.job_run_details as d where d.status = 'running' having 
 
 @pytest.fixture(scope="module")
 def cron_home(server_url):
-    """The one database of the server that pg_cron serves, migrated; it is left there."""
+    """The one database of the server that pg_cron serves, migrated; dropped if it was made here."""
     with psycopg.connect(server_url, autocommit=True) as server:
         (name,) = server.execute("select current_setting('cron.database_name', true)").fetchone()
         assert name, "the test server must preload pg_cron"
-        if not server.execute("select from pg_database where datname = %s", (name,)).rowcount:
+        stands = server.execute("select from pg_database as d where d.datname = %s", (name,))
+        made = not stands.rowcount
+        if made:
             server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    conninfo = make_conninfo(server_url, dbname=name)
-    migrate(conninfo, say=lambda _: None, ours=True)
-    return conninfo
+        conninfo = make_conninfo(server_url, dbname=name)
+        try:
+            migrate(conninfo, say=lambda _: None, ours=True)
+            yield conninfo
+        finally:
+            if made:
+                server.execute(
+                    sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+                )
 
 
 @pytest.fixture
