@@ -11,7 +11,22 @@ from alembic import op
 revision = "20261122_db_slices"
 down_revision = None
 
-SLICES = ["timemodel", "bars", "indicators", "features", "regimes", "signals", "backtest", "observability", "spend", "orchestrator", "memory", "research", "ops", "db"]
+SLICES = [
+    "timemodel",
+    "bars",
+    "indicators",
+    "features",
+    "regimes",
+    "signals",
+    "backtest",
+    "observability",
+    "spend",
+    "orchestrator",
+    "memory",
+    "research",
+    "ops",
+    "db",
+]
 
 
 def upgrade() -> None:

@@ -13,8 +13,10 @@ import typer
 from typer.exceptions import TyperException
 
 import ta_lab2
-from ta_lab2.cli import console, db, ingest, refresh, schedule
+from ta_lab2.cli import console, db, demo, doctor, ingest, refresh, schedule
 from ta_lab2.errors import DatabaseRaised, TaLabError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="ta-lab2",
@@ -23,7 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+db.app.command("doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")
+app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("refresh")(refresh.refresh)
 app.command("schedule")(schedule.schedule)
@@ -38,9 +42,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback has answered already
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
-    ] = False,  # noqa: ARG001 - its callback has answered already
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks and every statement.")
     ] = False,
@@ -67,12 +71,14 @@ def run(arguments: Sequence[str]) -> int:
             console.error(error.format_message())
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        console.error("interrupted; the same command goes on from here")
-        return 130
+        status = INTERRUPTED
     except Exception as error:
         if "--debug" in arguments:
             raise
         return _explain(error)
+    if status == INTERRUPTED:
+        # Typer turns Ctrl-C into this status without a word.
+        console.error("interrupted; the same command goes on from here")
     return status if isinstance(status, int) else 0
 
 

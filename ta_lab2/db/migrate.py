@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 
 import alembic.command
 import alembic.config
+import alembic.util
 import psycopg
 
 from ta_lab2 import paths
 from ta_lab2.db import prepare
+from ta_lab2.db.runtime import Yours, choose
+from ta_lab2.db.runtime.interface import Runtime
 from ta_lab2.db.runtime.project import Project
 from ta_lab2.db.slices import APP, OWNER, READER, RESEARCH
 from ta_lab2.errors import Refused
@@ -31,7 +34,14 @@ def migrate(
     """
     with connect(conninfo) as conn:
         prepare.prepare(conn, passwords=passwords or {}, ours=ours, say=say)
-    alembic.command.upgrade(config(conninfo, say=say), "head")
+    try:
+        alembic.command.upgrade(config(conninfo, say=say), "head")
+    except alembic.util.CommandError as error:
+        if "locate revision" not in str(error):
+            raise
+        raise Refused(
+            f"the database is newer than this ta-lab2: {error}", "Install the version that made it."
+        ) from error
 
 
 def config(conninfo: str, *, say: Say) -> alembic.config.Config:
@@ -91,9 +101,23 @@ def check_prepared(conn: psycopg.Connection) -> None:
         )
 
 
+def migrate_on(server: Runtime, *, dbname: str | None = None, say: Say) -> None:
+    """Migrate a database of a runtime's server; on a server of ours the logins get passwords."""
+    if isinstance(server, Yours):
+        migrate(server.endpoint("admin", dbname=dbname).conninfo(), say=say, ours=False)
+        return
+    logins = [server.endpoint(login) for login in ("app", "reader")]
+    migrate(
+        server.endpoint("admin", dbname=dbname).conninfo(),
+        say=say,
+        passwords={login.user: login.password or "" for login in logins},
+        ours=True,
+    )
+
+
 def admin_conninfo() -> str:
-    """Return the superuser's URL of the database that the settings mean."""
-    given = settings().admin_url or settings().database_url
-    if given:
+    """Return the superuser's conninfo of the database that the settings mean."""
+    given = settings().admin_url
+    if given is not None:
         return given.get_secret_value()
-    return Project.of(settings()).endpoint("admin").url(with_password=True)
+    return choose(settings(), Project.of(settings())).endpoint("admin").conninfo()

@@ -19,6 +19,9 @@ from ta_lab2.db.slices import APP, OWNER, SLICES
 from ta_lab2.errors import TaLabError
 
 _DIRECTIVE = re.compile(r"^-- (requires|needs): *(.+?) *$")
+_CREATES = re.compile(
+    r"^create (?:or replace )?(function|procedure|aggregate) (\w+\.\w+)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,11 @@ class RoutineFile:
     def sha256(self) -> str:
         """The digest that decides whether the file is applied again."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def creates(self) -> tuple[tuple[str, str], ...]:
+        """The routines that the file makes, as (kind, schema.name)."""
+        return tuple(_CREATES.findall(self.text))
 
 
 def parse(path: str, text: str) -> RoutineFile:
@@ -103,11 +111,32 @@ def apply(
             """,
             (file.path, file.sha256),
         )
-    conn.execute(
-        "delete from ta_meta.routine_file as f where f.path <> all (%s)",
+    gone = conn.execute(
+        "delete from ta_meta.routine_file as f where f.path <> all (%s) returning f.path",
         ([file.path for file in files],),
-    )
+    ).fetchall()
+    if gone and (left := orphans(conn, files)):
+        raise TaLabError(
+            f"sql/{gone[0][0]} is gone, but {', '.join(left)} still stands in the database",
+            "Drop it in a revision of the same change.",
+        )
     return len(due)
+
+
+def orphans(conn: psycopg.Connection, files: Sequence[RoutineFile]) -> list[str]:
+    """Return the routines of ours that no file makes."""
+    filed = {name for file in files for _, name in file.creates}
+    standing = conn.execute(
+        """
+        select distinct n.nspname || '.' || p.proname
+        from pg_proc as p
+        join pg_namespace as n on n.oid = p.pronamespace
+        where n.nspname = any (%s) and p.proowner = %s::regrole
+        order by 1
+        """,
+        (["public", *SLICES], OWNER),
+    )
+    return [name for (name,) in standing if name not in filed]
 
 
 def _execute(conn: psycopg.Connection, file: RoutineFile) -> None:

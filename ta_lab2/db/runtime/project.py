@@ -13,14 +13,16 @@ import io
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import quote
 
 import platformdirs
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ta_lab2 import paths
 from ta_lab2.errors import Refused
@@ -46,14 +48,41 @@ class Endpoint:
     user: str
     dbname: str
     password: str | None = field(repr=False, default=None)
+    # What libpq is given instead, where a user's own URL says it all.
+    given: str | None = field(repr=False, default=None)
+    password_hint: str = ""
 
     def url(self, *, with_password: bool = False) -> str:
         """Return the URL, by default without the password."""
+        if self.given is not None:
+            return self.given if with_password else without_password(self.given)
         secret = f":{quote(self.password, safe='')}" if with_password and self.password else ""
         return (
             f"postgresql://{quote(self.user, safe='')}{secret}"
             f"@{self.host}:{self.port}/{quote(self.dbname, safe='')}"
         )
+
+    def conninfo(self) -> str:
+        """Return what psycopg connects with, password included: for no argv and no log."""
+        return self.url(with_password=True)
+
+    def service(self, name: str) -> str:
+        """Return a section of a libpq service file that connects as this login."""
+        values = {
+            "host": self.host,
+            "port": str(self.port),
+            "user": self.user,
+            "dbname": self.dbname,
+            **({"password": self.password} if self.password else {}),
+        }
+        return f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def without_password(conninfo: str) -> str:
+    """Return a URL or connection string without its password."""
+    parts = conninfo_to_dict(conninfo)
+    secret = parts.pop("password", None)
+    return conninfo if secret is None else make_conninfo("", **parts)
 
 
 @dataclass(slots=True)
@@ -114,6 +143,10 @@ class Project:
     def lock(self, say: Say) -> Iterator[None]:
         """Hold the project's lock: every ``db`` command does, so that two never interleave."""
         self.home.mkdir(parents=True, exist_ok=True)
+        for folder in (self.state, self.home):
+            # The server's user must enter them, whatever the caller's umask is.
+            if folder.stat().st_uid == os.geteuid():
+                folder.chmod(0o755)
         with (self.state / f"{self.key}.lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,7 +166,7 @@ class Project:
         except (ValueError, TypeError):
             raise Refused(
                 f"{self.record_file} is damaged",
-                "Restore it, or remove it and name the runtime again with `ta-lab2 db up --runtime`.",
+                "Restore it; or remove it and name the runtime: `ta-lab2 db up --runtime ...`.",
             ) from None
 
     def save(self, record: Record) -> None:
@@ -151,7 +184,35 @@ class Project:
             user=LOGINS[login],
             dbname=dbname or self.database,
             password=self.passwords()[login],
+            password_hint=(
+                f"Put the right password back into {self.service_file}; or remove that file, then"
+                " `ta-lab2 db down` and `ta-lab2 db up` set new ones."
+            ),
         )
+
+    def others(self) -> Iterator[tuple[str, Record]]:
+        """Yield key and record of the machine's other projects that have one."""
+        for file in sorted(self.state.glob("*/project.json")):
+            key = file.parent.name
+            with suppress(Refused):
+                record = replace(self, key=key).record()
+                if key != self.key and record is not None:
+                    yield key, record
+
+    def promised_ports(self) -> set[int]:
+        """Return the ports that other projects' records remember, also of stopped servers."""
+        return {port for _, record in self.others() for port in record.ports.values()}
+
+    def forget(self, runtime: RuntimeName) -> None:
+        """Take a removed runtime out of the record; with the last one goes the whole folder."""
+        record = self.record()
+        if record is not None:
+            record.ports.pop(runtime, None)
+            if record.ports:
+                record.runtime = "docker" if runtime == "embedded" else "embedded"
+                self.save(record)
+                return
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def passwords(self) -> dict[Login, str]:
         """Return the three passwords, made at the first call and kept in the service file."""

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from support import prices
 
 from ta_lab2.bars import formats, ingest, queries
 from ta_lab2.bars.errors import AssetIsAnother
 from ta_lab2.bars.queries import Counts
+from tests.support import prices
 
 GOOD = "2020-01-01,BTC,1,3,0.5,2,10"
 

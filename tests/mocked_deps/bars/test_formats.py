@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from support import prices
 
 from ta_lab2.bars import formats, ingest
 from ta_lab2.errors import Refused
+from tests.support import prices
 
 
 def cells(path):

@@ -1,0 +1,271 @@
+"""``ta-lab2 demo``: from nothing to a table and a chart, each step safe to interrupt and repeat."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+import psycopg
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from ta_lab2 import charts, paths
+from ta_lab2.bars import ingest
+from ta_lab2.bars.formats import PriceFile
+from ta_lab2.bars.queries import Counts
+from ta_lab2.cli import console
+from ta_lab2.cli.db import chosen
+from ta_lab2.db.migrate import migrate
+from ta_lab2.db.runtime import Yours, databases
+from ta_lab2.db.runtime.interface import Runtime
+from ta_lab2.db.runtime.project import LOGINS, Endpoint, Project
+from ta_lab2.errors import Refused
+from ta_lab2.features import queries as features
+from ta_lab2.ops import market
+from ta_lab2.settings import settings
+
+#: The synthetic market's own database: it never meets real prices.
+DATABASE: Final = "ta_lab2_demo"
+TABLE_WIDTH: Final = 80
+_NUMBERS: Final = (
+    "\ncandles", "gap\ndays", "last\nclose", "last\nreturn", "worst\nday", "best\nday",
+)  # fmt: skip
+_QUERY: Final = (
+    "select symbol, ts::date, ret_pct_1",
+    "from cmc_returns_daily join dim_assets using (id) order by ret_pct_1 limit 5;",
+)
+
+
+def demo(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE",
+            help="Price files, folders or quoted patterns; none: a synthetic market.",
+            show_default=False,
+        ),
+    ] = None,
+    chart: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Where the chart goes, a .png file.")
+    ] = None,
+) -> None:
+    """Show the whole of it: a database, prices in, refresh, a table and a chart.
+
+    Without files the market is synthetic, in a database of its own, ta_lab2_demo.
+    Files go into the project's database. A second run changes nothing.
+    """
+    # matplotlib's remarks about fonts and caches are not for a newcomer.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    logging.getLogger("PIL").setLevel(logging.ERROR)
+    charts.require()
+    picture = charts.place(chart or _folder() / ("prices.png" if files else "demo.png"))
+    found = ingest.find(files) if files else []
+    steps = Steps(total=4 if files else 5)
+    with steps.step("the database: server up, migrated"):
+        app = _database(None if files else DATABASE, steps)
+    with psycopg.connect(app.conninfo(), autocommit=True, application_name="ta-lab2 demo") as conn:
+        asset_ids = _load_files(conn, found, steps) if files else _load_synthetic(conn, steps)
+        with steps.step("the chart"):
+            lines = market.price_lines(conn, asset_ids)
+            png = charts.prices(
+                lines,
+                title="Prices and one-session returns" if files else "A synthetic market",
+                source=f"Source: {'the loaded files' if files else 'ops.synthetic_market()'},"
+                f" database {app.dbname}, tables cmc_price_histories7 and cmc_returns_daily.",
+                of=len(asset_ids),
+                synthetic=not files,
+            )
+            charts.write(png, picture)
+        console.out.print(table(market.price_summary(conn, asset_ids), synthetic=not files))
+    _show_the_way(picture, app.dbname)
+
+
+@dataclass(slots=True)
+class Steps:
+    """Prints what is being done and how long it took."""
+
+    total: int
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Announce a step, and say at its end how long it took."""
+        self.done += 1
+        console.say(f"{self.done}/{self.total} {what}")
+        began = time.monotonic()
+        yield
+        self.say(f"done in {time.monotonic() - began:.1f} s")
+
+    def say(self, line: str) -> None:
+        """Print a line that belongs to the current step."""
+        console.say(f"    {line}")
+
+
+def _database(name: str | None, steps: Steps) -> Endpoint:
+    """Return the app's way into a database that is up and migrated; None is the project's own."""
+    with chosen() as server:
+        own = server.endpoint("app").dbname if isinstance(server, Yours) else settings().database
+        if own == DATABASE:
+            raise Refused(
+                f"the project's database is called {DATABASE}, which is the synthetic market's",
+                "Set TA_LAB2_DATABASE (or the URL) to another name.",
+            )
+        server.up(steps.say)
+        if name is not None and _create(server, name):
+            steps.say(f"made the database {name}")
+        admin = server.endpoint("admin", dbname=name)
+        ours = not isinstance(server, Yours)
+        secrets = Project.of(settings()).passwords() if ours else {}
+        migrate(
+            admin.conninfo(),
+            say=steps.say,
+            passwords={LOGINS[login]: secrets[login] for login in secrets if login != "admin"},
+            ours=ours,
+        )
+        return server.endpoint("app", dbname=name)
+
+
+def _create(server: Runtime, name: str) -> bool:
+    """Make a database if the server has none of this name; return whether it was made."""
+    try:
+        return databases.create(server.endpoint("admin"), name)
+    except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+        return False  # another run has just made it; on a server of the user's own none waits
+    except psycopg.errors.InsufficientPrivilege:
+        raise Refused(
+            f"this login may not make the database {name} that the synthetic market needs",
+            "Set TA_LAB2_ADMIN_URL to your database as a superuser.",
+        ) from None
+
+
+def _load_synthetic(conn: psycopg.Connection, steps: Steps) -> list[int]:
+    """Load the synthetic market as it was first published, then revised; return its ids."""
+    with steps.step("prices as first published"):
+        if market.has_prices(conn):
+            steps.say("already loaded")
+        else:
+            steps.say(_counted(market.load_synthetic(conn, revised=False)))
+        _refresh(conn, steps)
+    with steps.step("prices again, one candle revised by its source"):
+        steps.say(_counted(market.load_synthetic(conn, revised=True)))
+    with steps.step("refresh: only what depends on the revision is written"):
+        _refresh(conn, steps)
+    return market.synthetic_ids(conn)
+
+
+def _load_files(conn: psycopg.Connection, found: Sequence[PriceFile], steps: Steps) -> list[int]:
+    """Load price files; return the ids of their assets."""
+    rejected = 0
+    with steps.step(f"prices from {len(found)} file{'s' if len(found) > 1 else ''}"):
+        for file in found:
+            counts = ingest.load(conn, file).counts
+            steps.say(f"{file.path.name}: {_counted(counts)}")
+            rejected += counts.rejected
+    if rejected:
+        steps.say("why lines were rejected: select * from price_rejects")
+    with steps.step("refresh"):
+        _refresh(conn, steps)
+    return sorted({file.asset_id for file in found})
+
+
+def _counted(counts: Counts) -> str:
+    """Return what became of the candles, leaving out what did not happen."""
+    names = ("loaded", "unchanged", "revised", "rejected", "forming")
+    happened = [
+        f"{number:,} {name}" for name, number in zip(names, astuple(counts), strict=True) if number
+    ]
+    return ", ".join(happened) or "no candles"
+
+
+def _refresh(conn: psycopg.Connection, steps: Steps) -> None:
+    """Refresh the features; print failures, the last line, and of a long run one now and then."""
+    shown, waiting = time.monotonic(), ""
+
+    def hear(line: str) -> None:
+        nonlocal shown, waiting
+        waiting = line
+        if " failed: " in line or time.monotonic() - shown > 2:
+            steps.say(line)
+            shown, waiting = time.monotonic(), ""
+
+    features.refresh(conn, on_notice=hear)
+    if waiting:
+        steps.say(waiting)
+
+
+def table(rows: Sequence[market.Summary], *, synthetic: bool) -> Table:
+    """Return the assets as a table that fits 80 columns."""
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        title="SYNTHETIC market: made-up assets, no real prices" if synthetic else None,
+        title_style="bold red",
+        width=TABLE_WIDTH,
+        padding=(0, 0),
+    )
+    # The only column that may be cut: a number is shown whole.
+    made.add_column("\nsymbol", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in ("first\nday", "last\nday"):
+        made.add_column(name, no_wrap=True)
+    for name in _NUMBERS:
+        made.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        made.add_row(
+            escape(row.symbol),
+            str(row.first_day),
+            str(row.last_day),
+            f"{row.candles:,}",
+            f"{row.missing_days:,}",
+            price(row.last_close),
+            *(percent(value) for value in (row.last_return, row.worst_return, row.best_return)),
+        )
+    return made
+
+
+def price(value: float) -> str:
+    """Return a price in at most ten characters, as long as it is under a million."""
+    if value >= 1000:
+        return f"{value:,.2f}"
+    return f"{value:.6g}" if value >= 0.0001 else f"{value:.3e}"
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction as a signed percentage, a dash where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:+.1%}" if abs(value) < 1 else f"{value:+,.0%}"
+
+
+def _folder() -> Path:
+    """Return where charts go: ``out`` in a checkout, else the current folder."""
+    root = paths.checkout()
+    return root / "out" if root else Path.cwd()
+
+
+def _show_the_way(picture: Path, database: str) -> None:
+    """Print where the chart is, and how to look further."""
+    console.out.print(f"chart: {picture}", markup=False)
+    console.say("")
+    console.say("The database stays up. Look further:")
+    console.say(f"  {command()} db psql --database {database}")
+    for line in _QUERY:
+        console.say(f"  {line}")
+
+
+def command() -> str:
+    """Return how this program is called from where the user stands."""
+    if shutil.which("ta-lab2"):
+        return "ta-lab2"
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    return f"{python} -m ta_lab2"

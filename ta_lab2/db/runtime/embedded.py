@@ -1,0 +1,202 @@
+"""The embedded runtime: PostgreSQL from a private Debian, without any engine."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ta_lab2.db.runtime import databases, ports, sandbox, server
+from ta_lab2.db.runtime.cluster import Cluster
+from ta_lab2.db.runtime.project import LOGINS, Endpoint, Login, Project, Record, Say, write_aside
+from ta_lab2.db.runtime.rootfs import RootFileSystem
+from ta_lab2.errors import Refused
+from ta_lab2.settings import Settings
+
+
+class EmbeddedRuntime:
+    """A project's server, run by bubblewrap from the shared root file system."""
+
+    name: str = "embedded"
+
+    def __init__(self, project: Project, settings: Settings) -> None:
+        self.project = project
+        self.settings = settings
+        self.cluster = Cluster(project.home, project.key)
+        self.rootfs = RootFileSystem.shipped(project.cache, settings.mirror)
+
+    def up(self, say: Say) -> None:
+        """Make the server if there is none and start it; return when it answers."""
+        if self.cluster.wait():
+            self._stay_on_port(say)
+        else:
+            self._start(say)
+        self._make_database(say)
+
+    def down(self, say: Say) -> None:
+        """Stop the server cleanly; nothing is lost. A stopped server is not an error."""
+        if self.cluster.postmaster() is None:
+            say("the server is not running")
+            return
+        say("stopping the server")
+        with self.rootfs.in_use(say) as build:
+            self.cluster.stop(build)
+
+    def is_up(self) -> bool:
+        """Say whether the server answers."""
+        return self.cluster.answers()
+
+    def endpoint(self, login: Login, *, dbname: str | None = None) -> Endpoint:
+        """Return where the server answers for a login."""
+        return self.project.endpoint(login, dbname=dbname)
+
+    def describe(self) -> dict[str, str]:
+        """Return the places of data, log and root file system, and the server's pid."""
+        found = self.cluster.postmaster()
+        return {
+            "data": str(self.cluster.data),
+            "log": str(self.cluster.data / "log"),
+            "root file system": str(self.rootfs.current or "not built yet"),
+            "pid": str(found.pid) if found else "none",
+        }
+
+    def psql(self, endpoint: Endpoint, arguments: Sequence[str]) -> int:
+        """Run the root file system's psql and return its exit status."""
+        return self.client("psql", endpoint, arguments)
+
+    def client(self, program: str, endpoint: Endpoint, arguments: Sequence[str]) -> int:
+        """Run psql, pg_dump or another client program of the server's own version."""
+        build = self.rootfs.current
+        if build is None:
+            raise Refused(
+                f"the root file system that {program} comes from is not there",
+                "Run `ta-lab2 db up`.",
+            )
+        return sandbox.run_client(build, program, endpoint, arguments)
+
+    def upgrade(self, say: Say) -> None:
+        """Build the root file system with the newest packages and restart on it."""
+        was_up = self.cluster.wait()
+        before = self.rootfs.current
+        build = self.rootfs.rebuild(say)
+        if was_up:
+            self.cluster.stop(before or build)
+            self._start(say)
+            for name in databases.names(self._maintenance()):
+                changed = databases.update_extensions(self.endpoint("admin", dbname=name))
+                if changed:
+                    say(f"updated in {name}: {', '.join(changed)}")
+        for old in self.rootfs.remove_unused(say):
+            say(f"removed the old build {old}")
+
+    def destroy(self, say: Say) -> None:
+        """Stop the server and remove its data for ever; the caller has asked."""
+        if self.cluster.postmaster():
+            self.down(say)
+        self.cluster.remove()
+        self.project.forget("embedded")
+
+    def _start(self, say: Say) -> None:
+        with self.rootfs.in_use(say) as build:
+            passwords_lost = self.cluster.exists and not self.project.service_file.exists()
+            passwords = self.project.passwords()
+            port = self._choose_port()
+            record = self.project.record() or Record(self.project.root, "embedded")
+            record.runtime = "embedded"
+            record.ports["embedded"] = port
+            if not self.cluster.exists:
+                say(f"making the data directory {self.cluster.data}")
+                self.cluster.initialise(build, passwords["admin"])
+            elif passwords_lost:
+                say(f"{self.project.service_file} was gone: setting new passwords")
+                by_role = {LOGINS[login]: secret for login, secret in passwords.items()}
+                self.cluster.set_passwords(build, by_role)
+            self.project.save(record)
+            self.project.write_service_file(port=port, passwords=passwords)
+            say(f"starting PostgreSQL on 127.0.0.1:{port}")
+            memory, cores = server.machine()
+            self.cluster.start(
+                build,
+                port,
+                server.settings(memory=memory, cores=cores, cron_database=self.project.database),
+            )
+
+    def _choose_port(self) -> int:
+        """Return the port that is set, else the remembered one, else the first free one."""
+        record = self.project.record()
+        remembered = record.ports.get("embedded") if record else None
+        port = self.settings.port or remembered
+        if port is None:
+            return ports.first_free(self.project.promised_ports())
+        if not ports.is_free(port):
+            raise Refused(
+                f"port {port} of this project's server is taken by {ports.holder(port)}",
+                "Stop that, or move this project with `TA_LAB2_PORT=<port> ta-lab2 db up`.",
+            )
+        return port
+
+    def _stay_on_port(self, say: Say) -> None:
+        """Write down where the running server is; a killed `up` may not have come to it."""
+        found = self.cluster.postmaster()
+        if found is None:
+            return
+        record = self.project.record() or Record(self.project.root, "embedded")
+        record.runtime = "embedded"
+        record.ports["embedded"] = found.port
+        self.project.save(record)
+        self.project.write_service_file(port=found.port, passwords=self.project.passwords())
+        say(f"PostgreSQL runs on 127.0.0.1:{found.port}")
+        if self.settings.port not in (None, found.port):
+            say(f"it moves to port {self.settings.port} after `ta-lab2 db down`")
+
+    def _make_database(self, say: Say) -> None:
+        if databases.create(self._maintenance(), self.project.database):
+            say(f"made the database {self.project.database}")
+
+    def _maintenance(self) -> Endpoint:
+        return self.endpoint("admin", dbname="postgres")
+
+
+@contextmanager
+def private_server(
+    folder: Path,
+    *,
+    cache: Path,
+    port: int | None = None,
+    mirror: str | None = None,
+    cron_database: str = "postgres",
+    extra: Mapping[str, str] | None = None,
+    say: Say = lambda _: None,
+) -> Iterator[Endpoint]:
+    """Yield a superuser's endpoint of a server of its own, stopped at the end; no record is kept.
+
+    The folder must be one that others may enter where root starts the server. A server that
+    a killed caller left there is used again.
+
+    Args:
+        extra: settings over the usual ones, such as ``fsync``.
+    """
+    cluster = Cluster(folder, hashlib.sha256(str(folder).encode()).hexdigest()[:8])
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    secret = folder / "password"
+    if not secret.exists():
+        write_aside(secret, secrets.token_urlsafe(24), mode=0o600)
+    password = secret.read_text()
+    memory, cores = server.machine()
+    usual = server.settings(memory=memory, cores=cores, cron_database=cron_database)
+    rootfs = RootFileSystem.shipped(cache, mirror)
+    with rootfs.in_use(say) as build:
+        if cluster.wait():
+            cluster.stop(build)
+        if not cluster.exists:
+            cluster.initialise(build, password)
+        port = port or ports.any_free()
+        cluster.start(build, port, {**usual, **(extra or {})})
+    try:
+        yield Endpoint("127.0.0.1", port, "postgres", "postgres", password)
+    finally:
+        with rootfs.in_use(say) as build:
+            cluster.stop(build)

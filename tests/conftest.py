@@ -1,0 +1,145 @@
+"""What every test shares: the tier from the folder, and databases.
+
+``server_url``  a superuser's URL of a server that tests may use, never the user's own
+``db_engine``   an engine on one migrated database of the whole run
+``db_session``  a session on it, rolled back at the end; ``tx`` is its psycopg connection
+``own_db``      a migrated database of the test's own, for what commits
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from ta_lab2.db import migrate
+from ta_lab2.db.runtime import machine
+from ta_lab2.db.runtime.project import Project
+from ta_lab2.db.runtime.rootfs import RootFileSystem
+from ta_lab2.settings import Settings
+from tests.support import servers
+
+TESTS = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the golden listings anew, to be reviewed",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the marker of its folder; nobody types it."""
+    for item in items:
+        tier = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(tier)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Keep the user's settings out: no test ever reads the user's own database."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("TA_LAB2_", "PG")) and not name.startswith("TA_LAB2_TEST_"):
+                patch.delenv(name)
+        # A .env of the checkout is the user's too; an empty variable counts as unset.
+        patch.setenv("TA_LAB2_DATABASE_URL", "")
+        patch.setenv("TA_LAB2_ADMIN_URL", "")
+        yield
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A superuser's URL of the test server: TA_LAB2_TEST_DATABASE_URL, else one made here."""
+    with servers.test_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def rootfs() -> Iterator[Path]:
+    """The embedded runtime's root file system, for tests that run a server of their own."""
+    machine.service_account()
+    shared = RootFileSystem.shipped(Project.of(Settings()).cache, None)
+    with shared.in_use(servers.say) as build:
+        yield build
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> Iterator[str]:
+    """The name of the migrated database that the others are copied from."""
+    with servers.database(server_url, "template") as name:
+        migrate.migrate(make_conninfo(server_url, dbname=name), say=lambda _: None, ours=True)
+        servers.close_to_connections(server_url, name)
+        yield name
+
+
+@pytest.fixture
+def empty_db(server_url: str) -> Iterator[str]:
+    """A database without anything of ours, as a superuser's conninfo."""
+    with servers.database(server_url, "empty") as name:
+        yield make_conninfo(server_url, dbname=name)
+
+
+@pytest.fixture
+def own_db(server_url: str, template: str) -> Iterator[str]:
+    """A migrated database of this test's own, as a superuser's conninfo."""
+    with servers.copy(server_url, "own", template=template) as conninfo:
+        yield conninfo
+
+
+@pytest.fixture(scope="session")
+def shared_db(server_url: str, template: str) -> Iterator[str]:
+    """The migrated database of all tests that roll back, as a superuser's conninfo."""
+    with servers.copy(server_url, "shared", template=template) as conninfo:
+        yield conninfo
+
+
+@pytest.fixture(scope="session")
+def db_engine(shared_db: str) -> Iterator[Engine]:
+    """An engine on the shared database."""
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(shared_db), poolclass=NullPool
+    )
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def db_session(db_engine: Engine) -> Iterator[Session]:
+    """A session on the shared database; whatever the test does is rolled back."""
+    with db_engine.connect() as connection:
+        transaction = connection.begin()
+        with Session(bind=connection, join_transaction_mode="create_savepoint") as session:
+            yield session
+        transaction.rollback()
+
+
+@pytest.fixture
+def tx(db_session: Session) -> psycopg.Connection:
+    """The psycopg connection under ``db_session``."""
+    raw = db_session.connection().connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    return raw
+
+
+@pytest.fixture
+def autocommit() -> Iterator[Callable[[str], psycopg.Connection]]:
+    """Open connections in autocommit mode, as the procedures want; closed at the end."""
+    opened: list[psycopg.Connection] = []
+
+    def connect(conninfo: str) -> psycopg.Connection:
+        opened.append(psycopg.connect(conninfo, autocommit=True))
+        return opened[-1]
+
+    yield connect
+    for connection in opened:
+        connection.close()
