@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from support import prices
 
 from ta_lab2.features import queries
 from ta_lab2.features.errors import RefreshFailed, UnknownAsset
+from tests.support import prices
 
 ASSETS = (1, 2, 3, 52, 1027)
 

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from support import prices
 
 from ta_lab2 import cli
 from ta_lab2.db.migrate import migrate
@@ -16,6 +15,7 @@ from ta_lab2.errors import Refused
 from ta_lab2.ops import queries
 from ta_lab2.ops.errors import CronElsewhere
 from ta_lab2.settings import settings
+from tests.support import prices
 
 JOB = "ta_lab2 refresh_features"
 ASSET = 999_000_001
