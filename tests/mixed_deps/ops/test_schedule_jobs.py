@@ -211,6 +211,12 @@ def test_the_command_schedules_for_another_database_and_pg_cron_runs_it_there(
     assert jobs(cron) == []
 
 
+def test_without_a_superuser_another_database_says_what_to_set(own_db, means, capsys):
+    means(make_conninfo(own_db, options="-c role=ta_lab2_app"))
+    assert cli.run(["schedule"]) == 2
+    assert "TA_LAB2_ADMIN_URL" in capsys.readouterr().err
+
+
 def test_a_schedule_that_is_none_is_one_clear_sentence(cron, own_db, means, capsys):
     means(own_db)
     assert cli.run(["schedule", "--at", "soon"]) == 2
