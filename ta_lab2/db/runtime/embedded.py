@@ -29,9 +29,13 @@ class EmbeddedRuntime:
 
     def up(self, say: Say) -> None:
         """Make the server if there is none and start it; return when it answers."""
-        if self.cluster.wait():
+        up = self.cluster.wait()
+        if up and self.project.service_file.exists():
             self._stay_on_port(say)
         else:
+            if up:
+                # New passwords are set while it is stopped.
+                self.down(say)
             self._start(say)
         self._make_database(say)
 

@@ -185,8 +185,8 @@ class Project:
             dbname=dbname or self.database,
             password=self.passwords()[login],
             password_hint=(
-                f"Put the right password back into {self.service_file}; or remove that file, then"
-                " `ta-lab2 db down` and `ta-lab2 db up` set new ones."
+                f"Put the right password back into {self.service_file}; or remove that file,"
+                " and `ta-lab2 db up` sets new ones."
             ),
         )
 

@@ -75,9 +75,10 @@ def run_client(rootfs: Path, program: str, endpoint: Endpoint, arguments: Sequen
 def in_foreground(
     words: Sequence[str], *, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
 ) -> int:
-    """Run a program that owns the terminal: Ctrl-C is for it, not for us."""
-    # A handler, not SIG_IGN: what is ignored stays ignored in the program that is started.
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    """Run a PostgreSQL client that owns the terminal: Ctrl-C is for it alone."""
+    # Neither we nor bubblewrap, which inherits this, may die of it; the clients set a
+    # handler of their own, which cancels the query.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         return subprocess.run(words, env=env, pass_fds=pass_fds).returncode
     finally:
