@@ -119,6 +119,7 @@ class Cluster:
 
         In single-user mode the owner of the files needs no password. A statement is a line.
         """
+        self._bury_postmaster()
         statements = "".join(
             f"do $$ begin if to_regrole('{role}') is not null then"
             f" execute 'alter role {role} password ''{password}'''; end if; end $$;\n"
@@ -230,6 +231,8 @@ class Cluster:
     def _check_access(self, rootfs: Path, data: Path) -> None:
         """Refuse when the user that runs the server cannot reach what it needs."""
         prefix = machine.as_service()
+        machine.require_programs("bwrap", *(["setpriv"] if prefix else []))
+        machine.require_user_namespaces(prefix)
         for path, test in ((rootfs, "-x"), (data, "-w")):
             if prefix and _run([*prefix, "test", test, str(path)]).returncode:
                 raise Refused(
