@@ -231,7 +231,6 @@ class Cluster:
     def _check_access(self, rootfs: Path, data: Path) -> None:
         """Refuse when the user that runs the server cannot reach what it needs."""
         prefix = machine.as_service()
-        machine.require_programs("bwrap", *(["setpriv"] if prefix else []))
         machine.require_user_namespaces(prefix)
         for path, test in ((rootfs, "-x"), (data, "-w")):
             if prefix and _run([*prefix, "test", test, str(path)]).returncode:

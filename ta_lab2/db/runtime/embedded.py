@@ -73,11 +73,8 @@ class EmbeddedRuntime:
     def client(self, program: str, endpoint: Endpoint, arguments: Sequence[str]) -> int:
         """Run psql, pg_dump or another client program of the server's own version."""
         build = self.rootfs.current
-        if build is None:
-            raise Refused(
-                f"the root file system that {program} comes from is not there",
-                "Run `ta-lab2 db up`.",
-            )
+        if build is None or not self.is_up():
+            raise Refused("the server is not running", "Run `ta-lab2 db up`.")
         return sandbox.run_client(build, program, endpoint, arguments)
 
     def upgrade(self, say: Say) -> None:

@@ -32,7 +32,9 @@ def server_words(
     the caller's API keys. The server must outlive us, a half-made data directory must not.
     """
     uid, gid = _postgres(rootfs)
-    words = [*machine.as_service(), "bwrap", "--unshare-user"]
+    prefix = machine.as_service()
+    machine.require_programs("bwrap", *prefix[:1])
+    words = [*prefix, "bwrap", "--unshare-user"]
     words += ["--uid", str(uid), "--gid", str(gid)]
     words += ["--ro-bind", str(rootfs), "/", "--bind", str(data), "/data"]
     if sock:
@@ -53,6 +55,7 @@ def run_client(rootfs: Path, program: str, endpoint: Endpoint, arguments: Sequen
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
     env |= {"PATH": PATH, "LANG": "C.UTF-8", "PAGER": "more"}
     env |= {"PGSERVICEFILE": "/run/pg_service.conf", "PGSERVICE": "ta_lab2"}
+    machine.require_programs("bwrap")
     words = ["bwrap", "--ro-bind", str(rootfs / "usr"), "/usr"]
     words += ["--ro-bind", str(rootfs / "etc"), "/etc"]
     for name in ("bin", "lib", "lib64", "sbin"):

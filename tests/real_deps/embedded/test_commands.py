@@ -64,6 +64,15 @@ def test_psql_reads_files_of_the_current_folder_and_elsewhere(
     assert (tmp_path / "out.csv").read_text() == "7\n"
 
 
+def test_psql_without_a_server_names_the_command_that_starts_it(checkout: Checkout) -> None:
+    assert "no database yet" in checkout.run("db", "psql", status=2)
+    checkout.run("db", "up")
+    checkout.run("db", "down")
+    said = checkout.run("db", "psql", status=2)
+    assert "the server is not running" in said
+    assert "ta-lab2 db up" in said
+
+
 def test_psql_returns_its_exit_status(running: Checkout) -> None:
     running.run("db", "psql", "--", "-Xc", "select 1/0", status=1)
     running.run("db", "psql", "--", "-X", "-v", "ON_ERROR_STOP=1", "-f", "/nowhere.sql", status=1)
