@@ -18,13 +18,13 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
-from support import servers
 
 from ta_lab2.db import migrate
 from ta_lab2.db.runtime import machine
 from ta_lab2.db.runtime.project import Project
 from ta_lab2.db.runtime.rootfs import RootFileSystem
 from ta_lab2.settings import Settings
+from tests.support import servers
 
 TESTS = Path(__file__).parent
 

@@ -110,13 +110,13 @@ def _split(text: str, delimiter: str, width: int) -> tuple[str | None, list[str]
 
 def recognise(path: Path) -> PriceFile:
     """Return a file with its asset and layout; refuse one that has none, saying what is known."""
+    header = _header(path)
     named = _FILE_NAME.fullmatch(path.name)
     if named is None:
         raise Refused(
             f"{path}: the name does not say which asset it is",
             "Name it <CoinMarketCap id>_<slug>.csv, such as 1_bitcoin.csv.",
         )
-    header = _header(path)
     for known in FORMATS:
         if tuple(cell.strip() for cell in header.split(known.delimiter)) == known.header:
             return PriceFile(path.absolute(), int(named[1]), named[2].lower(), known)
@@ -140,9 +140,10 @@ def _header(path: Path) -> str:
         raise Refused(f"{path} cannot be read: {error.strerror}") from None
     if not start.strip():
         raise Refused(f"{path} is empty", "Fetch it again; nothing is lost by loading it twice.")
-    if b"\0" in start:
+    line = start.split(b"\n")[0]
+    if b"\0" in line:
         raise Refused(
             f"{path} is not a text file", "Unpack it, or save it as CSV in UTF-8, and load that."
         )
-    line = start.decode("utf-8-sig", errors="backslashreplace").splitlines()[0]
-    return line.replace('"', "").strip()
+    text = line.decode("utf-8-sig", errors="backslashreplace").replace('"', "").strip()
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -45,10 +45,7 @@ def find(names: Sequence[str]) -> list[PriceFile]:
     if refused:
         raise Refused(
             f"{len(refused)} of {len(paths)} files cannot be taken, and nothing was loaded",
-            "\n  ".join(
-                f"{error.what}. {error.hint.splitlines()[0]}" if error.hint else error.what
-                for error in refused
-            ),
+            "\n  ".join(error.what for error in refused),
         )
     return files
 

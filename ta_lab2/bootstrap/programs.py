@@ -87,8 +87,9 @@ def fail(program: str, said: str, causes: Sequence[Cause], hint: str) -> NoRetur
         if re.search(cause.pattern, said):
             raise Stop(cause.what, cause.hint)
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"(E|ERROR|error|Error|dpkg)\b.*:", line)]
-    last = "\n  ".join((errors or lines)[-5:]) or "it said nothing"
+    is_error = [re.match(r"(E|ERROR|error|Error|dpkg)\b.*:", line) is not None for line in lines]
+    first = is_error.index(True) if True in is_error else max(len(lines) - 5, 0)
+    last = "\n  ".join(lines[first : first + 8]) or "it said nothing"
     raise Stop(f"{program} failed: {last}", hint, status=1)
 
 

@@ -98,6 +98,16 @@ def _explain(error: Exception) -> int:
                 "`ta-lab2 db status` says which database is meant; `ta-lab2 db up` starts ours.",
             )
             return 2
+        case (
+            psycopg.errors.InvalidSchemaName()
+            | psycopg.errors.UndefinedTable()
+            | psycopg.errors.UndefinedFunction()
+        ):
+            console.error(
+                f"the database is not what this version needs: {error.diag.message_primary}",
+                "Run `ta-lab2 db migrate`.",
+            )
+            return 2
         case psycopg.Error():
             diag = error.diag
             console.error(

@@ -49,7 +49,7 @@ def demo(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE...]",
+            metavar="FILE",
             help="Price files, folders or quoted patterns; none: a synthetic market.",
             show_default=False,
         ),
@@ -58,10 +58,10 @@ def demo(
         Path | None, typer.Option(metavar="PATH", help="Where the chart goes, a .png file.")
     ] = None,
 ) -> None:
-    """Show the whole thing: start the database, load prices, refresh, print a table, draw a chart.
+    """Show the whole of it: a database, prices in, refresh, a table and a chart.
 
-    Without files the market is synthetic and has a database of its own, ta_lab2_demo. With
-    files they go into the project's database. A second run changes nothing.
+    Without files the market is synthetic, in a database of its own, ta_lab2_demo.
+    Files go into the project's database. A second run changes nothing.
     """
     # matplotlib's remarks about fonts and caches are not for a newcomer.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -136,8 +136,11 @@ def _database(name: str | None, steps: Steps) -> Endpoint:
 
 
 def _create(server: Runtime, name: str) -> bool:
+    """Make a database if the server has none of this name; return whether it was made."""
     try:
         return databases.create(server.endpoint("admin"), name)
+    except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+        return False  # another run has just made it; on a server of the user's own none waits
     except psycopg.errors.InsufficientPrivilege:
         raise Refused(
             f"this login may not make the database {name} that the synthetic market needs",
@@ -185,20 +188,19 @@ def _counted(counts: Counts) -> str:
 
 
 def _refresh(conn: psycopg.Connection, steps: Steps) -> None:
-    """Refresh the features; print the last line of progress, and of a long run one now and then."""
-    heard: list[str] = []
-    shown = time.monotonic()
+    """Refresh the features; print failures, the last line, and of a long run one now and then."""
+    shown, waiting = time.monotonic(), ""
 
     def hear(line: str) -> None:
-        nonlocal shown
-        heard.append(line)
-        if time.monotonic() - shown > 2:
-            steps.say(heard.pop())
-            shown = time.monotonic()
+        nonlocal shown, waiting
+        waiting = line
+        if " failed: " in line or time.monotonic() - shown > 2:
+            steps.say(line)
+            shown, waiting = time.monotonic(), ""
 
     features.refresh(conn, on_notice=hear)
-    if heard:
-        steps.say(heard[-1])
+    if waiting:
+        steps.say(waiting)
 
 
 def table(rows: Sequence[market.Summary], *, synthetic: bool) -> Table:

@@ -46,7 +46,7 @@ def ingest(
 
 def _table(done: Sequence[prices.Loaded]) -> Table:
     """Return what became of each file's lines, and of all of them."""
-    table = Table(box=box.SIMPLE_HEAD, show_footer=len(done) > 1, padding=(0, 1), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_footer=len(done) > 1, padding=(0, 1, 0, 0))
     table.add_column("id", footer="all", justify="right", no_wrap=True)
     table.add_column("symbol", no_wrap=True)
     # The one that gives way on a narrow terminal.

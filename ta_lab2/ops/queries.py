@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from psycopg import Connection
+from psycopg.errors import InvalidParameterValue
 
 from ta_lab2.db.slices import APP
-from ta_lab2.errors import translated
+from ta_lab2.errors import Refused, translated
 from ta_lab2.ops import errors as errors  # the classes of the SQLSTATEs that are raised here
 
 
 def schedule(conn: Connection, at: str) -> None:
     """Put the jobs on the pg_cron of this database."""
-    with translated():
+    with translated(), _checked_by_cron():
         conn.execute("call public.schedule_jobs(%s)", (at,))
 
 
@@ -37,10 +41,11 @@ def has_cron(conn: Connection) -> bool:
 
 def schedule_elsewhere(conn: Connection, at: str, *, database: str) -> None:
     """Put the jobs of another database on this one's pg_cron; only a superuser may."""
-    conn.execute(
-        "select cron.schedule_in_database(%s, %s, 'CALL refresh_features()', %s, %s)",
-        (_job_of(database), at, database, APP),
-    )
+    with _checked_by_cron():
+        conn.execute(
+            "select cron.schedule_in_database(%s, %s, 'CALL refresh_features()', %s, %s)",
+            (_job_of(database), at, database, APP),
+        )
 
 
 def unschedule_elsewhere(conn: Connection, *, database: str) -> None:
@@ -57,3 +62,14 @@ def unschedule_elsewhere(conn: Connection, *, database: str) -> None:
 
 def _job_of(database: str) -> str:
     return f"ta_lab2 refresh_features in {database}"
+
+
+@contextmanager
+def _checked_by_cron() -> Iterator[None]:
+    """Turn pg_cron's refusal of a schedule into one that the user can mend."""
+    try:
+        yield
+    except InvalidParameterValue as error:
+        raise Refused(
+            error.diag.message_primary or str(error), error.diag.message_hint or ""
+        ) from error

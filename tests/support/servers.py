@@ -42,7 +42,12 @@ def test_server() -> Iterator[str]:
             Path(folder) / "server",
             cache=Project.of(Settings()).cache,
             cron_database=CRON_DATABASE,
-            extra={"fsync": "off", "max_connections": "100", "full_page_writes": "off"},
+            extra={
+                "fsync": "off",
+                "full_page_writes": "off",
+                # TimescaleDB's workers hold up a drop of their database for up to a minute.
+                "timescaledb.max_background_workers": "0",
+            },
             say=say,
         ) as endpoint:
             yield endpoint.url(with_password=True)

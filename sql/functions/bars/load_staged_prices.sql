@@ -5,7 +5,7 @@
 -- Every staged line ends in exactly one of the counts. A candle whose session has not ended
 -- at p_at is forming and left out. A day given twice with other values loads neither line:
 -- which of them is right cannot be known. A column that is not in p_columns leaves the stored
--- value alone. The asset's row is the lock, so that two loads of one asset follow each other.
+-- value alone. Two loads at once follow each other.
 -- ts is the last millisecond of the UTC day: every asset trades around the clock for now.
 
 create or replace function bars._number(p_text text)
@@ -36,7 +36,18 @@ $$;
 comment on function bars._stamp(text) is
     'Private: an ISO 8601 date or time in UTC, null when the text is none.';
 
-create or replace function bars._lock_asset(p_id integer, p_slug text, p_symbol text)
+create or replace function bars._day(p_text text)
+returns timestamptz
+language sql
+stable parallel safe
+as $$
+select date_trunc('day', bars._stamp(p_text), 'UTC')
+$$;
+
+comment on function bars._day(text) is
+    'Private: the start of the UTC day that the text names or lies in, null when it is no date.';
+
+create or replace function bars._register_asset(p_id integer, p_slug text, p_symbol text)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -45,31 +56,28 @@ declare
     v_id   integer;
     v_slug text;
 begin
+    -- A new partition of the candles takes this lock for its foreign key. Taken first,
+    -- two loads follow each other; taken on the way, they would deadlock.
+    lock table bars.dim_assets in share row exclusive mode;
     select a.id, a.slug
     into v_id, v_slug
     from bars.dim_assets as a
-    where (a.id = p_id) <> (a.slug = p_slug);
-    if not found then
-        insert into bars.dim_assets as a (id, symbol, slug)
-        values (p_id, coalesce(p_symbol, p_slug), p_slug)
-        on conflict (id) do nothing;
-        select a.id, a.slug
-        into v_id, v_slug
-        from bars.dim_assets as a
-        where a.id = p_id
-        for no key update;
-    end if;
-    if v_id <> p_id or v_slug <> p_slug then
+    where (a.id = p_id) <> (a.slug = p_slug)
+    limit 1;
+    if found then
         raise exception 'asset % is not %', p_id, p_slug
             using errcode = 'TA201',
                   detail = format('The database knows %s as asset %s.', v_slug, v_id),
-                  hint = 'Correct the file''s name: <CoinMarketCap id>_<slug>.csv.';
+                  hint = 'Correct the file''s name, <CoinMarketCap id>_<slug>.csv, or the slug in dim_assets.';
     end if;
+    insert into bars.dim_assets as a (id, symbol, slug)
+    values (p_id, coalesce(p_symbol, p_slug), p_slug)
+    on conflict (id) do nothing;
 end
 $$;
 
-comment on function bars._lock_asset(integer, text, text) is
-    'Private: makes or finds the asset and holds its row until the transaction ends.';
+comment on function bars._register_asset(integer, text, text) is
+    'Private: makes the asset if it is new, and holds off other loads until the transaction ends.';
 
 create or replace function bars.load_staged_prices(
     p_load uuid,
@@ -82,20 +90,23 @@ create or replace function bars.load_staged_prices(
 returns table (loaded bigint, unchanged bigint, revised bigint, rejected bigint, forming bigint)
 language plpgsql
 volatile parallel unsafe
+-- A whole file is joined to a whole asset, however few rows the statistics expect:
+-- between loads the staging table is empty.
+set enable_nestloop = off
 as $$
 declare
     v_symbol text;
     v_as_of  timestamptz;
 begin
-    select s.ticker, bars._stamp(s.day)
+    select s.ticker, bars._day(s.day)
     into v_symbol, v_as_of
     from bars.price_staging as s
     where s.load = p_load
       and s.ticker <> ''
-      and bars._stamp(s.day) <= p_at
-    order by bars._stamp(s.day) desc, s.line
+      and bars._day(s.day) <= p_at
+    order by bars._day(s.day) desc, s.line
     limit 1;
-    perform bars._lock_asset(p_id, p_slug, v_symbol);
+    perform bars._register_asset(p_id, p_slug, v_symbol);
     -- Tickers change; an older file must not bring the old one back.
     update bars.dim_assets as a
     set symbol = v_symbol
@@ -115,7 +126,7 @@ begin
     with cells as (
         select
             s.*,
-            bars._stamp(s.day) as day_at,
+            bars._day(s.day) as day_at,
             bars._number(s.open) as n_open,
             bars._number(s.high) as n_high,
             bars._number(s.low) as n_low,
@@ -130,8 +141,7 @@ begin
         select
             c.line,
             c.raw,
-            (date_trunc('day', c.day_at at time zone 'UTC') + interval '23:59:59.999')
-                at time zone 'UTC' as ts,
+            c.day_at + interval '23:59:59.999' as ts,
             c.n_open as open,
             c.n_high as high,
             c.n_low as low,

@@ -13,6 +13,18 @@ from ta_lab2.db.doctor import access, extensions, python, server
 from ta_lab2.db.doctor.finding import SUPERUSER, Finding, Mend, identifier, in_order
 from ta_lab2.db.slices import SEARCH_PATH
 
+_MIGRATION_MENDS = {
+    "extension-missing",
+    "role-missing",
+    "research-membership",
+    "schema-usage",
+    "cron-usage",
+    "owner-create",
+    "search-path",
+    "public-execute",
+    "public-temporary",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -66,6 +78,9 @@ def examine(conn: psycopg.Connection[Any], *, expected: Expected | None = None) 
     if "plpython3u" in facts.installed:
         # Last, and alone: a Python that can't start takes the connection with it.
         findings += _python(conn)
+    if expected.ours and any(finding.code == "migration-pending" for finding in findings):
+        # On a server of ours one command mends all of these; a list of lines would hide it.
+        findings = [finding for finding in findings if finding.code not in _MIGRATION_MENDS]
     return in_order(findings)
 
 

@@ -43,11 +43,18 @@ class DockerRuntime:
         record = self.project.record() or Record(self.project.root, "docker")
         record.runtime = "docker"
         record.compose_project = self.compose_project
-        record.ports["docker"] = self._choose_port()
         record.image = self._choose_image(record, say)
+        is_new = "docker" not in record.ports
+        record.ports["docker"] = self._choose_port()
         # Written down before the volume is made: the edition of its data never changes by itself.
         self.project.save(record)
-        self._start(record, say)
+        try:
+            self._start(record, say)
+        except engine.CommandFailed:
+            if is_new:  # somebody may have been quicker; nobody was told this number yet
+                del record.ports["docker"]
+                self.project.save(record)
+            raise
         if self.settings.port not in (None, record.ports["docker"]):
             say(f"it moves to port {self.settings.port} after `ta-lab2 db down`")
 

@@ -16,11 +16,13 @@ _SECONDS = 60
 _SHOWN_EVERY_SECONDS = 2.0
 _SHOWN_WIDTH = 100
 _STEPS = ("Step ", "#", "Successfully")
-# Said before every build by newer clients without buildx, which nothing here needs.
 _NOISE = (
+    # Said before every build by newer clients without buildx, which nothing here needs.
     "DEPRECATED: The legacy builder",
     "Install the buildx",
     "https://docs.docker.com/go/buildx",
+    # docker-compose's last line, after the one that says why.
+    "Encountered errors while bringing up the project",
 )
 
 

@@ -50,8 +50,15 @@ def fetch(image: str, say: Say, *, mirror: str | None = None) -> None:
     """Bring exactly this image onto the machine if it is not there: never another edition."""
     if is_present(image):
         return
-    say(f"image: {image} is not on this machine any more")
-    renew(image, say, mirror=mirror)
+    say(f"image: {image} is not on this machine")
+    try:
+        renew(image, say, mirror=mirror)
+    except engine.CommandFailed as error:
+        raise Refused(
+            f"the image {image} can't be had here: {error.last}",
+            "Load it or build it on this machine. Another edition is never taken in its place,"
+            " because it could not read the data.",
+        ) from None
 
 
 def renew(image: str, say: Say, *, mirror: str | None = None) -> None:
@@ -64,13 +71,7 @@ def renew(image: str, say: Say, *, mirror: str | None = None) -> None:
                 _pull(DEBIAN_BASE, say)
             _build_debian(say, mirror=mirror, anew=True)
         case _:
-            try:
-                _pull(image, say)
-            except engine.CommandFailed as error:
-                raise Refused(
-                    f"the image {image} can't be pulled: {error.last}",
-                    "Build it or load it on this machine, or correct TA_LAB2_IMAGE.",
-                ) from None
+            _pull(image, say)
 
 
 def community_base() -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from private_server import PrivateServer
+
+from tests.support.private_server import PrivateServer
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from support import golden
 
 from ta_lab2.db import routines
 from ta_lab2.db.slices import SLICES
+from tests.support import golden
 
 ROOT = Path(__file__).parents[3]
 FILES = routines.discover(ROOT / "sql")

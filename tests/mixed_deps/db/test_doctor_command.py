@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 import pytest
 import typer
-from private_server import PASSWORD, PrivateServer
 
 from ta_lab2.cli.doctor import doctor
 from ta_lab2.errors import Refused, TaLabError
+from tests.support.private_server import PASSWORD, PrivateServer
 
 command = typer.Typer()
 command.command()(doctor)

@@ -9,9 +9,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from private_server import EXTENSIONS, PASSWORD, PLPYTHON, PYTHON_PACKAGES, PrivateServer
 
 from ta_lab2.db.doctor import SEVERITIES, Expected, Finding, Mend, examine
+from tests.support.private_server import (
+    EXTENSIONS,
+    PASSWORD,
+    PLPYTHON,
+    PYTHON_PACKAGES,
+    PrivateServer,
+)
 
 DATABASE = "patient"
 OURS = Expected(ours=True)

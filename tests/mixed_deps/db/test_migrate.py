@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 from psycopg.conninfo import make_conninfo
-from support import golden, servers
 
 from ta_lab2 import paths
 from ta_lab2.db import migrate, prepare, routines
 from ta_lab2.errors import Refused, TaLabError
+from tests.support import golden, servers
 
 ROOT = Path(__file__).parents[3]
 

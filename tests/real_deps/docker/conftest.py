@@ -151,7 +151,7 @@ def _own_engine() -> Iterator[None]:
         else:
             os.environ["DOCKER_HOST"] = before
         shutil.rmtree(folder, ignore_errors=True)
-        if not had_bridge:
+        if not had_bridge and shutil.which("ip"):
             subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True)
 
 

@@ -43,7 +43,8 @@ def make(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]
 
     yield make
     for runtime in made:
-        runtime.destroy(lambda _: None)
+        if leftovers(runtime):
+            runtime.destroy(lambda _: None)
 
 
 @pytest.fixture(scope="module")

@@ -1,29 +1,16 @@
-"""Charts as PNG files: the same rows always give the same bytes.
-
-Every figure has been computed by the database; nothing here calculates, it only places ink.
-matplotlib comes with the extra ``charts`` and is imported when a chart is drawn. Its
-interactive half (pyplot, backends, the user's matplotlibrc) is never touched.
-"""
+"""The two panels of a chart of prices: the index above, the returns below."""
 
 from __future__ import annotations
 
-import io
 import math
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from ta_lab2.errors import Refused
+from ta_lab2.charts.line import Line, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
 #: Okabe and Ito's colours, which colour-blind readers can tell apart, without the yellow, too
 #: pale for a line; then three of Paul Tol's. Dashes tell the second and third round.
@@ -35,172 +22,17 @@ DASHES: Final = ("solid", (0, (4, 1.5)), (0, (1.2, 1.2)))
 INK: Final = "#222222"
 FAINT: Final = "#6B6B6B"
 GRID: Final = "#E3E3E3"
-
-WIDTH: Final = 1600
-HEIGHT: Final = 1040
-_DPI: Final = 160
-_LEFT: Final = 0.06
-_RIGHT: Final = 0.87
+DPI: Final = 160
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One asset of the chart: a row of ``ops.price_lines``.
-
-    Args:
-        days: every calendar day from the first candle to the last.
-        index: the close of each day, with the first close as 100; None where a candle is missing.
-        returns: the stored one-session return of each day.
-        quantiles: of the returns, at 1, 25, 50, 75 and 99 %; None without any return.
-        ends_early: whether other assets go on after the last day.
-    """
-
-    symbol: str
-    days: Sequence[date]
-    index: Sequence[float | None]
-    returns: Sequence[float | None]
-    quantiles: Sequence[float] | None
-    ends_early: bool
-
-
-def require() -> None:
-    """Refuse, before any work is done, when matplotlib is not installed."""
-    if find_spec("matplotlib") is None:
-        raise Refused(
-            "charts need matplotlib, which is not installed",
-            "Run `pip install 'ta-lab2[charts]'`.",
-        )
-
-
-def place(path: Path) -> Path:
-    """Return the full path of a chart that is to be drawn, or refuse it before any work is done."""
-    path = path.expanduser().resolve()
-    if path.suffix.lower() != ".png":
-        raise Refused(f"a chart is a PNG, and {path} is not called .png", "Add .png to the name.")
-    if path.exists() and not path.is_file():
-        raise Refused(f"{path} is there and is not a file", "Name another place with --chart PATH.")
-    with _writing(path) as aside:
-        aside.touch()
-    return path
-
-
-def write(png: bytes, path: Path) -> None:
-    """Write a chart beside its place and rename it there: it is never half written."""
-    with _writing(path) as aside:
-        aside.write_bytes(png)
-        aside.replace(path)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[Path]:
-    """Yield a name beside a path that is gone afterwards; what fails is said in a sentence."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield aside
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise Refused(
-            f"the chart can't be written to {path}: {error.strerror}",
-            "Name another place with --chart PATH.",
-        ) from error
-
-
-def prices(
-    lines: Sequence[Line],
-    *,
-    title: str,
-    source: str,
-    of: int | None = None,
-    synthetic: bool = False,
-) -> bytes:
-    """Return a PNG of indexed prices above one-session returns.
-
-    Args:
-        lines: the assets, in the order of their colours.
-        title: the first line, in bold.
-        source: where the data come from, the small line at the foot.
-        of: how many assets there are, if not all of them are drawn.
-        synthetic: whether SYNTHETIC goes across the whole chart.
-    """
-    require()
-    if not any(value is not None for line in lines for value in line.index):
-        raise Refused("there is nothing to draw: no candles", "Load prices with `ta-lab2 ingest`.")
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        figure = Figure(figsize=(WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI)
-        canvas = FigureCanvasAgg(figure)
-        above, below = figure.subplots(
-            2,
-            1,
-            height_ratios=(2.6, 1),
-            gridspec_kw={
-                "left": _LEFT,
-                "right": _RIGHT,
-                "top": 0.855,
-                "bottom": 0.085,
-                "hspace": 0.28,
-            },
-        )
-        _draw_index(above, lines)
-        if len(lines) == 1:
-            _draw_returns_over_time(below, lines[0])
-        else:
-            _draw_returns_by_asset(below, lines)
-        _write_margins(figure, lines, title=title, source=source, of=of, synthetic=synthetic)
-        canvas.draw()
-    return _png(canvas)
-
-
-def _png(canvas: FigureCanvasAgg) -> bytes:
-    """Return the drawn canvas as a PNG with 256 colours: a third of the size, no date in it."""
-    from PIL import Image
-
-    drawn = Image.frombytes("RGBA", (WIDTH, HEIGHT), bytes(canvas.buffer_rgba()))
-    png = io.BytesIO()
-    drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
-    return png.getvalue()
-
-
-_STYLE: Final[Any] = {
-    "font.size": 8,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": FAINT,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 8.5,
-    "axes.titlepad": 7,
-    "axes.axisbelow": True,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 3,
-    "ytick.major.size": 0,
-    "lines.solid_capstyle": "round",
-    "lines.solid_joinstyle": "round",
-}
-
-
-def _draw_index(axes: Axes, lines: Sequence[Line]) -> None:
+def draw_index(axes: Axes, lines: Sequence[Line]) -> None:
     """Draw every asset's index on a log axis, its name at the end of its line."""
     from matplotlib.ticker import AutoLocator, FuncFormatter, LogLocator, NullLocator
 
-    first, last = _range(lines)
+    first, last = span(lines)
     three_quarters = first + 3 * (last - first) / 4
     for at, line in enumerate(lines):
-        lone = _lone_candles(line.index)
+        lone = line.lone_candles()
         axes.plot(
             [_position(day) for day in line.days],
             [math.nan if value is None else value for value in line.index],
@@ -213,13 +45,14 @@ def _draw_index(axes: Axes, lines: Sequence[Line]) -> None:
             markersize=2.2,
         )
         if None in line.index:
-            known = [
-                (_position(day), value)
-                for day, value in zip(line.days, line.index, strict=True)
-                if value is not None
-            ]
             # Under the line: only in a gap is it seen.
-            axes.plot(*zip(*known, strict=True), color=_colour(at), linestyle=":", linewidth=0.8)
+            axes.plot(
+                [_position(day) for day, _ in line.candles()],
+                [value for _, value in line.candles()],
+                color=_colour(at),
+                linestyle=":",
+                linewidth=0.8,
+            )
         if line.ends_early:
             _mark_end(axes, line, _colour(at), with_date=line.days[-1] < three_quarters)
     axes.set_yscale("log")
@@ -247,7 +80,7 @@ def _mark_end(axes: Axes, line: Line, colour: str, *, with_date: bool) -> None:
     """Mark where a history ends while others go on; at the right there is no room for a date."""
     from matplotlib.patheffects import withStroke
 
-    day, value = _end(line)
+    day, value = line.end()
     axes.plot(
         [_position(day)],
         [value],
@@ -288,12 +121,12 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
     to_axes = axes.transScale + axes.transLimits
     ends = []
     for at, line in enumerate(lines):
-        day, value = _end(line)
+        day, value = line.end()
         x, y = to_axes.transform((_position(day), value))
         ends.append((y, x, at, line, value))
     ends.sort(key=lambda end: end[:3])
     size = 8.0 if len(lines) <= 16 else 6.5
-    height_in_points = axes.get_window_extent().height * 72 / _DPI
+    height_in_points = axes.get_window_extent().height * 72 / DPI
     places = _spread([end[0] for end in ends], room=1.35 * size / height_in_points)
     for place, (y, x, at, line, value) in zip(places, ends, strict=True):
         axes.annotate(
@@ -349,7 +182,7 @@ def _spread(wanted: Sequence[float], *, room: float) -> list[float]:
     return places
 
 
-def _draw_returns_over_time(axes: Axes, line: Line) -> None:
+def draw_returns_over_time(axes: Axes, line: Line) -> None:
     """Draw one asset's returns, day by day."""
     known = [
         (_position(day), value)
@@ -363,7 +196,7 @@ def _draw_returns_over_time(axes: Axes, line: Line) -> None:
     _finish_returns(axes, "One-session returns", empty=not known)
 
 
-def _draw_returns_by_asset(axes: Axes, lines: Sequence[Line]) -> None:
+def draw_returns_by_asset(axes: Axes, lines: Sequence[Line]) -> None:
     """Draw how each asset's returns are distributed: a box of quantiles for each."""
     drawn = False
     for at, line in enumerate(lines):
@@ -401,58 +234,6 @@ def _finish_returns(axes: Axes, title: str, *, empty: bool) -> None:
             0.5, 0.5, "no returns yet", transform=axes.transAxes, ha="center", va="center",
             color=FAINT,
         )  # fmt: skip
-
-
-def _write_margins(
-    figure: Figure,
-    lines: Sequence[Line],
-    *,
-    title: str,
-    source: str,
-    of: int | None,
-    synthetic: bool,
-) -> None:
-    """Write the title, the source and, where it must be, SYNTHETIC."""
-    first, last = _range(lines)
-    assets = "1 asset" if len(lines) == 1 else f"{len(lines)} assets"
-    if of is not None and of > len(lines):
-        assets = f"{len(lines)} of {of} assets, the longest histories"
-    figure.text(_LEFT, 0.96, title, fontsize=13, fontweight="bold", va="center")
-    figure.text(
-        _LEFT, 0.924,
-        f"{assets}, daily candles in USD, {first} to {last}",
-        fontsize=8.5, color=FAINT, va="center",
-    )  # fmt: skip
-    figure.text(_LEFT, 0.018, source, fontsize=7, color=FAINT, va="bottom")
-    if synthetic:
-        figure.text(
-            (_LEFT + _RIGHT) / 2, 0.49, "SYNTHETIC",
-            fontsize=92, fontweight="bold", color="#B00020", alpha=0.10,
-            rotation=22, ha="center", va="center", zorder=10,
-        )  # fmt: skip
-
-
-def _lone_candles(index: Sequence[float | None]) -> list[int]:
-    """Return the positions of values without a neighbour."""
-    padded = [None, *index, None]
-    return [
-        at
-        for at in range(len(index))
-        if padded[at + 1] is not None and padded[at] is None and padded[at + 2] is None
-    ]
-
-
-def _range(lines: Sequence[Line]) -> tuple[date, date]:
-    return min(line.days[0] for line in lines), max(line.days[-1] for line in lines)
-
-
-def _end(line: Line) -> tuple[date, float]:
-    """Return the last candle of an asset: its day and its index."""
-    return next(
-        (day, value)
-        for day, value in zip(reversed(line.days), reversed(line.index), strict=True)
-        if value is not None
-    )
 
 
 def _position(day: date) -> float:

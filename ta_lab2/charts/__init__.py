@@ -1,0 +1,192 @@
+"""Charts as PNG files: the same rows always give the same bytes.
+
+Every figure has been computed by the database; nothing here calculates, it only places ink.
+matplotlib comes with the extra ``charts`` and is imported when a chart is drawn. Its
+interactive half (pyplot, backends, the user's matplotlibrc) is never touched.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ta_lab2.charts import panels
+from ta_lab2.charts.line import Line, span
+from ta_lab2.charts.panels import DPI, FAINT, INK
+from ta_lab2.errors import Refused
+
+if TYPE_CHECKING:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+__all__ = ["HEIGHT", "WIDTH", "Line", "place", "prices", "require", "write"]
+
+WIDTH: Final = 1600
+HEIGHT: Final = 1040
+_LEFT: Final = 0.06
+_RIGHT: Final = 0.87
+
+
+def require() -> None:
+    """Refuse, before any work is done, when matplotlib is not installed."""
+    if find_spec("matplotlib") is None:
+        raise Refused(
+            "charts need matplotlib, which is not installed",
+            "Run `pip install 'ta-lab2[charts]'`.",
+        )
+
+
+def place(path: Path) -> Path:
+    """Return the full path of a chart that is to be drawn, or refuse it before any work is done."""
+    path = path.expanduser().resolve()
+    if path.suffix.lower() != ".png":
+        raise Refused(f"a chart is a PNG, and {path} is not called .png", "Add .png to the name.")
+    if path.exists() and not path.is_file():
+        raise Refused(f"{path} is there and is not a file", "Name another place with --chart PATH.")
+    with _writing(path) as aside:
+        aside.touch()
+    return path
+
+
+def write(png: bytes, path: Path) -> None:
+    """Write a chart beside its place and rename it there: it is never half written."""
+    with _writing(path) as aside:
+        aside.write_bytes(png)
+        aside.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    """Yield a name beside a path that is gone afterwards; what fails is said in a sentence."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield aside
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"the chart can't be written to {path}: {error.strerror}",
+            "Name another place with --chart PATH.",
+        ) from error
+
+
+def prices(
+    lines: Sequence[Line],
+    *,
+    title: str,
+    source: str,
+    of: int | None = None,
+    synthetic: bool = False,
+) -> bytes:
+    """Return a PNG of indexed prices above one-session returns.
+
+    Args:
+        lines: the assets, in the order of their colours.
+        title: the first line, in bold.
+        source: where the data come from, the small line at the foot.
+        of: how many assets there are, if not all of them are drawn.
+        synthetic: whether SYNTHETIC goes across the whole chart.
+    """
+    require()
+    lines = [line for line in lines if line.candles()]
+    if not lines:
+        raise Refused("there is nothing to draw: no candles", "Load prices with `ta-lab2 ingest`.")
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI)
+        canvas = FigureCanvasAgg(figure)
+        above, below = figure.subplots(
+            2,
+            1,
+            height_ratios=(2.6, 1),
+            gridspec_kw={
+                "left": _LEFT,
+                "right": _RIGHT,
+                "top": 0.855,
+                "bottom": 0.085,
+                "hspace": 0.28,
+            },
+        )
+        panels.draw_index(above, lines)
+        if len(lines) == 1:
+            panels.draw_returns_over_time(below, lines[0])
+        else:
+            panels.draw_returns_by_asset(below, lines)
+        _write_margins(figure, lines, title=title, source=source, of=of, synthetic=synthetic)
+        canvas.draw()
+    return _png(canvas)
+
+
+def _png(canvas: FigureCanvasAgg) -> bytes:
+    """Return the drawn canvas as a PNG with 256 colours: a third of the size, no date in it."""
+    from PIL import Image
+
+    drawn = Image.frombytes("RGBA", (WIDTH, HEIGHT), bytes(canvas.buffer_rgba()))
+    png = io.BytesIO()
+    drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
+    return png.getvalue()
+
+
+_STYLE: Final[Any] = {
+    "font.size": 8,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": FAINT,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 8.5,
+    "axes.titlepad": 7,
+    "axes.axisbelow": True,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "lines.solid_capstyle": "round",
+    "lines.solid_joinstyle": "round",
+}
+
+
+def _write_margins(
+    figure: Figure,
+    lines: Sequence[Line],
+    *,
+    title: str,
+    source: str,
+    of: int | None,
+    synthetic: bool,
+) -> None:
+    """Write the title, the source and, where it must be, SYNTHETIC."""
+    first, last = span(lines)
+    assets = "1 asset" if len(lines) == 1 else f"{len(lines)} assets"
+    if of is not None and of > len(lines):
+        assets = f"{len(lines)} of {of} assets, the longest histories"
+    figure.text(_LEFT, 0.96, title, fontsize=13, fontweight="bold", va="center")
+    figure.text(
+        _LEFT, 0.924,
+        f"{assets}, daily candles in USD, {first} to {last}",
+        fontsize=8.5, color=FAINT, va="center",
+    )  # fmt: skip
+    figure.text(_LEFT, 0.018, source, fontsize=7, color=FAINT, va="bottom")
+    if synthetic:
+        figure.text(
+            (_LEFT + _RIGHT) / 2, 0.49, "SYNTHETIC",
+            fontsize=92, fontweight="bold", color="#B00020", alpha=0.10,
+            rotation=22, ha="center", va="center", zorder=10,
+        )  # fmt: skip

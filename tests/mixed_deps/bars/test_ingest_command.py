@@ -1,0 +1,124 @@
+"""``ta-lab2 ingest`` and ``refresh`` as they are typed: what they print, and their exit status."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from ta_lab2 import cli
+from ta_lab2.settings import settings
+from tests.support import prices
+
+GOOD = "2020-01-01,BTC,1,3,0.5,2,10"
+
+
+@pytest.fixture(autouse=True)
+def database(own_db, monkeypatch):
+    """Let the settings mean this test's database."""
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
+    monkeypatch.setenv("COLUMNS", "80")
+    settings.cache_clear()
+    yield own_db
+    settings.cache_clear()
+
+
+def run(capsys, *words):
+    """Return the exit status, the standard output's lines as words, and the standard error."""
+    capsys.readouterr()
+    status = cli.run([str(word) for word in words])
+    said = capsys.readouterr()
+    return status, [line.split() for line in said.out.splitlines()], said.err
+
+
+def candles(conninfo) -> int:
+    with psycopg.connect(conninfo) as conn:
+        return conn.execute("select count(*) from bars.cmc_price_histories7").fetchone()[0]
+
+
+def test_it_ends_with_a_table_of_what_became_of_every_file(tmp_path, capsys):
+    prices.daily(tmp_path, GOOD, "2020-01-02,BTC,1,1,1,x,1")
+    prices.daily(tmp_path, GOOD.replace("BTC", "LTC"), name="2_litecoin.csv")
+    status, out, err = run(capsys, "ingest", tmp_path)
+    assert status == 0
+    header = ["id", "symbol", "name", "loaded", "unchanged", "revised", "rejected", "forming"]
+    assert header in out
+    assert ["1", "BTC", "bitcoin", "1", "0", "0", "1", "0"] in out
+    assert ["2", "LTC", "litecoin", "1", "0", "0", "0", "0"] in out
+    assert ["all", "2", "0", "0", "1", "0"] in out
+    assert "1 of 2" in err
+    assert f"{tmp_path / '1_bitcoin.csv'}:3: price unparsable" in err
+
+
+def test_a_second_run_says_unchanged(tmp_path, capsys):
+    prices.daily(tmp_path, GOOD)
+    run(capsys, "ingest", tmp_path)
+    status, out, _ = run(capsys, "ingest", tmp_path / "*.csv")
+    assert status == 0
+    assert ["1", "BTC", "bitcoin", "0", "1", "0", "0", "0"] in out
+
+
+def test_many_rejects_are_shown_in_part(tmp_path, capsys):
+    prices.daily(tmp_path, *["x"] * 30)
+    _, _, err = run(capsys, "ingest", tmp_path)
+    assert err.count("1 columns instead of 7") == 5
+    assert "select * from price_rejects" in err
+
+
+def test_one_bad_file_stops_all_before_anything_is_loaded(tmp_path, capsys, database):
+    prices.daily(tmp_path, GOOD)
+    prices.write(tmp_path, "2_litecoin.csv", ["a,b"])
+    status, _, err = run(capsys, "ingest", tmp_path)
+    assert status == 2
+    assert "2_litecoin.csv" in err
+    assert "a,b" in err
+    assert candles(database) == 0
+
+
+def test_a_file_of_another_asset_stops_there_and_says_what_is_in(tmp_path, capsys, database):
+    first = prices.daily(tmp_path, GOOD)
+    second = prices.daily(tmp_path, GOOD, name="1_ether.csv")
+    status, out, err = run(capsys, "ingest", first, second)
+    assert status == 2
+    assert "asset 1 is not ether" in err
+    assert ["1", "BTC", "bitcoin", "1", "0", "0", "0", "0"] in out
+    assert candles(database) == 1
+
+
+def test_nothing_to_load_is_one_clear_sentence(tmp_path, capsys):
+    status, _, err = run(capsys, "ingest", tmp_path)
+    assert status == 2
+    assert f"{tmp_path}: the folder has no .csv files" in err
+    assert "Traceback" not in err
+
+
+def test_a_database_that_was_never_migrated_says_what_to_do(
+    tmp_path, capsys, empty_db, monkeypatch
+):
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", empty_db)
+    settings.cache_clear()
+    status, _, err = run(capsys, "ingest", prices.daily(tmp_path, GOOD))
+    assert status == 2
+    assert "ta-lab2 db migrate" in err
+
+
+def test_refresh_prints_its_progress_and_its_total(tmp_path, capsys):
+    prices.daily(tmp_path, GOOD, "2020-01-02,BTC,1,3,0.5,2.5,10")
+    run(capsys, "ingest", tmp_path)
+    status, _, err = run(capsys, "refresh", "--assets", "1")
+    assert status == 0
+    assert "asset 1 done, 1 of 1" in err
+    assert "refresh_features: 1 assets, 2 rows," in err.splitlines()[-1]
+    assert " 0 rows," in run(capsys, "refresh")[2].splitlines()[-1]
+
+
+@pytest.mark.parametrize("words", ["1,x", "", "1;2", "99999999999"])
+def test_a_list_of_assets_that_is_none_is_refused(capsys, words):
+    status, _, err = run(capsys, "refresh", "--assets", words)
+    assert status == 2
+    assert "such as 1,1027" in " ".join(err.split())
+
+
+def test_an_unknown_asset_is_refused(capsys):
+    status, _, err = run(capsys, "refresh", "--assets", "999")
+    assert status == 2
+    assert "no asset has the id 999" in err

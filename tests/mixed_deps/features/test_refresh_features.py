@@ -1,0 +1,256 @@
+"""The verb: it commits as it goes, survives anything, and shares the work."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from ta_lab2.features import queries
+from ta_lab2.features.errors import RefreshFailed, UnknownAsset
+from tests.support import prices
+
+ASSETS = (1, 2, 3, 52, 1027)
+
+
+@pytest.fixture
+def conn(own_db, autocommit):
+    """A connection to a database with five assets of 200 days."""
+    conn = autocommit(own_db)
+    for asset in ASSETS:
+        prices.put(conn, asset, {n: 1.0 + (n * asset) % 13 for n in range(200) if n % 50})
+    return conn
+
+
+def refresh(conn, asset_ids=None) -> list[str]:
+    lines: list[str] = []
+    queries.refresh(conn, asset_ids, on_notice=lines.append)
+    return lines
+
+
+def rows_written(lines) -> int:
+    return int(re.search(r" (\d+) rows,", lines[-1])[1])
+
+
+def digest(conn) -> str:
+    return conn.execute(
+        """
+        select md5(string_agg(r::text, ';' order by r.id, r.ts))
+        from features.cmc_returns_daily as r
+        """
+    ).fetchone()[0]
+
+
+def full_build(conn) -> str:
+    """The digest of a build from nothing."""
+    conn.execute("delete from features.cmc_returns_daily")
+    refresh(conn)
+    return digest(conn)
+
+
+def state(conn):
+    return conn.execute(
+        """
+        select s.id, s.refreshed_at is not null, s.last_error
+        from features.refresh_state as s
+        order by s.id
+        """
+    ).fetchall()
+
+
+def test_a_refresh_says_how_far_it_is_and_a_second_one_writes_nothing(conn):
+    lines = refresh(conn)
+    assert [line for line in lines if "done" in line][-1].startswith(
+        "refresh_features: asset 1027 done, 5 of 5, 980 rows"
+    )
+    assert lines[-1].startswith("refresh_features: 5 assets, 980 rows,")
+    before = digest(conn)
+    assert " 5 assets, 0 rows," in refresh(conn)[-1]
+    assert digest(conn) == before
+    assert state(conn) == [(asset, True, None) for asset in ASSETS]
+
+
+def test_only_the_assets_that_are_named_are_refreshed(conn):
+    assert rows_written(refresh(conn, [2, 1027, 2])) == 2 * 196
+    assert [asset for asset, _, _ in state(conn)] == [2, 1027]
+
+
+def test_no_asset_at_all_is_nothing_to_do(own_db, autocommit):
+    assert " 0 assets, 0 rows," in refresh(autocommit(own_db))[-1]
+    assert " 0 assets, 0 rows," in refresh(autocommit(own_db), [])[-1]
+
+
+@pytest.mark.parametrize("ids", [[999], [1, 999], [None, 1]])
+def test_an_unknown_asset_is_refused_before_anything_is_done(conn, ids):
+    with pytest.raises(UnknownAsset, match=r"no asset has the id (999|null)"):
+        refresh(conn, ids)
+    assert state(conn) == []
+
+
+def test_an_open_transaction_is_refused(own_db):
+    with psycopg.connect(own_db) as conn, pytest.raises(ValueError, match="autocommit"):
+        queries.refresh(conn)
+
+
+def test_candles_that_come_change_and_go_end_in_the_bits_of_a_full_build(conn):
+    refresh(conn)
+    prices.put(conn, 1, {50: 3.5, 60: 4.25, 230: 7.0})
+    prices.drop(conn, 2, range(100, 120))
+    prices.drop(conn, 3, range(200))
+    prices.put(conn, 77, {0: 1.0, 1: 1.5})
+    written = rows_written(refresh(conn))
+    # Asset 1: two new, the day after one of them, a revised one and the day after it;
+    # asset 2: those that are gone (100 never was) and the day after the hole.
+    assert written == (2 + 1 + 2) + (19 + 1) + 196 + 2
+    assert digest(conn) == full_build(conn)
+
+
+def make_slow(conn, asset: int) -> None:
+    """Let every row of an asset's returns take a while."""
+    conn.execute(
+        """
+        create function public.dawdle() returns trigger language plpgsql as $$
+        begin
+            perform pg_sleep(0.02);
+            return new;
+        end $$
+        """
+    )
+    conn.execute(
+        f"""
+        create trigger dawdle before insert on features.cmc_returns_daily
+        for each row when (new.id = {asset}) execute function public.dawdle()
+        """
+    )
+
+
+def wait_for_sleep(conn, pid: int) -> None:
+    """Return when that backend is inside the slow asset."""
+    for _ in range(600):
+        if conn.execute(
+            "select from pg_stat_activity as a where a.pid = %s and a.wait_event = 'PgSleep'",
+            (pid,),
+        ).rowcount:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the refresh never came to the slow asset")
+
+
+@pytest.mark.parametrize("asset", [1, 3, 1027])
+def test_a_killed_refresh_keeps_what_it_committed_and_the_next_ends_in_the_same_bits(
+    conn, own_db, autocommit, asset
+):
+    expected = full_build(conn)
+    conn.execute("delete from features.cmc_returns_daily")
+    make_slow(conn, asset)
+    victim = autocommit(own_db)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(refresh, victim)
+        wait_for_sleep(conn, victim.info.backend_pid)
+        conn.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,))
+        with pytest.raises(psycopg.OperationalError):
+            run.result()
+    stored = conn.execute("select distinct r.id from features.cmc_returns_daily as r order by 1")
+    assert [id_ for (id_,) in stored] == [each for each in ASSETS if each < asset]
+    conn.execute("drop trigger dawdle on features.cmc_returns_daily")
+    refresh(conn)
+    assert digest(conn) == expected
+
+
+def test_an_asset_that_another_session_holds_is_left_to_it(conn, own_db):
+    refresh(conn)
+    expected = digest(conn)
+    conn.execute("delete from features.cmc_returns_daily")
+    with psycopg.connect(own_db) as other:
+        other.execute("select from features.refresh_state as s where s.id = 3 for update")
+        conn.execute("set lock_timeout = '10s'")
+        lines = refresh(conn)
+    assert "refresh_features: 1 assets left to another session" in lines
+    assert rows_written(lines) == 4 * 196
+    assert rows_written(refresh(conn)) == 196
+    assert digest(conn) == expected
+
+
+def test_two_sessions_share_the_assets_and_none_is_done_twice(conn, own_db, autocommit):
+    expected = full_build(conn)
+    conn.execute("delete from features.cmc_returns_daily")
+    make_slow(conn, 1)
+    slow, fast = autocommit(own_db), autocommit(own_db)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(refresh, slow)
+        wait_for_sleep(conn, slow.info.backend_pid)
+        fast_lines = refresh(fast)
+        slow_lines = run.result()
+    assert rows_written(fast_lines) == 4 * 196
+    assert rows_written(slow_lines) == 196
+    assert "refresh_features: 4 assets left to another session" in slow_lines
+    assert digest(conn) == expected
+
+
+def test_one_failing_asset_is_recorded_and_the_others_go_on(conn):
+    conn.execute(
+        "alter table features.cmc_returns_daily add constraint not_today check (id <> 3) not valid"
+    )
+    lines = refresh(conn)
+    assert any(line.startswith("refresh_features: asset 3 failed: ") for line in lines)
+    assert lines[-1].endswith(", 1 failed")
+    assert rows_written(lines) == 4 * 196
+    failed = [row for row in state(conn) if row[2]]
+    assert [row[0] for row in failed] == [3]
+    assert failed[0][2].startswith("23514: ")
+    conn.execute("alter table features.cmc_returns_daily drop constraint not_today")
+    assert rows_written(refresh(conn)) == 196
+    assert state(conn) == [(asset, True, None) for asset in ASSETS]
+
+
+def test_it_fails_when_every_asset_failed_and_keeps_why(conn):
+    conn.execute(
+        "alter table features.cmc_returns_daily add constraint never check (id < 0) not valid"
+    )
+    with pytest.raises(RefreshFailed) as caught:
+        refresh(conn)
+    assert "5 assets tried" in caught.value.detail
+    assert all(error.startswith("23514: ") for _, _, error in state(conn))
+
+
+def test_a_candle_that_comes_while_its_asset_is_refreshed_is_taken_by_the_next(
+    conn, own_db, autocommit
+):
+    make_slow(conn, 1)
+    slow = autocommit(own_db)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(refresh, slow, [1])
+        wait_for_sleep(conn, slow.info.backend_pid)
+        prices.put(conn, 1, {400: 9.0})
+        assert rows_written(run.result()) == 196
+    conn.execute("drop trigger dawdle on features.cmc_returns_daily")
+    assert rows_written(refresh(conn)) == 1 + 4 * 196
+    assert digest(conn) == full_build(conn)
+
+
+def test_the_app_may_refresh_and_the_reader_may_only_look(conn):
+    conn.execute("set role ta_lab2_app")
+    assert rows_written(refresh(conn)) == 980
+    conn.execute("set role ta_lab2_reader")
+    for table, count in (("cmc_returns_daily", 980), ("refresh_state", 5)):
+        assert conn.execute(f"select count(*) from published.{table}").fetchone() == (count,)
+    for attempt in (
+        "call public.refresh_features()",
+        "select * from features.cmc_returns_daily",
+        "select features.refresh_asset(1)",
+        "delete from published.cmc_returns_daily",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute(attempt)
+
+
+def test_the_notices_stop_when_the_refresh_does(conn):
+    lines = refresh(conn)
+    count = len(lines)
+    with contextlib.suppress(psycopg.Error):
+        conn.execute("do $$ begin raise notice 'later'; end $$")
+    assert len(lines) == count

@@ -1,0 +1,128 @@
+"""Real price files: TA_LAB2_DATA names their folder, else ``shared/data`` beside the checkout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ta_lab2.bars import ingest
+from ta_lab2.features import queries as features
+
+DATA = Path(os.environ.get("TA_LAB2_DATA") or Path(__file__).parents[4] / "shared" / "data")
+
+pytestmark = pytest.mark.skipif(
+    not (DATA / "cmc").is_dir(), reason=f"no price files in {DATA}; TA_LAB2_DATA names their folder"
+)
+
+ROWS = {
+    1: 5882,
+    2: 4497,
+    52: 4764,
+    74: 4631,
+    1027: 4031,
+    1831: 3315,
+    1839: 3313,
+    1975: 3255,
+    2010: 3245,
+    3890: 2157,
+    3957: 2648,
+    5426: 1958,
+    5994: 2210,
+    6535: 2137,
+    7083: 2163,
+    11419: 1820,
+}
+BITCOIN = {
+    "2013-12-04": 1151.17,
+    "2017-12-17": 19140.80,
+    "2018-12-15": 3236.76,
+    "2020-03-12": 4970.79,
+    "2021-11-08": 67566.83,
+    "2022-11-09": 15880.78,
+    "2024-12-17": 106140.60,
+    "2025-10-06": 124752.53,
+}
+
+
+def load(conn, folder):
+    return [ingest.load(conn, file) for file in ingest.find([str(DATA / folder)])]
+
+
+def total(loaded, name):
+    return sum(getattr(each.counts, name) for each in loaded)
+
+
+def returns_of(conn, day):
+    return conn.execute(
+        """
+        select r.ret_log_1
+        from features.cmc_returns_daily as r
+        where r.id = 1975 and r.ts::date = %s
+        """,
+        (day,),
+    ).fetchone()
+
+
+def test_the_daily_files_the_exports_and_their_returns(own_db, autocommit):
+    conn = autocommit(own_db)
+
+    loaded = load(conn, "cmc")
+    assert {each.file.asset_id: each.counts.loaded for each in loaded} == ROWS
+    assert total(loaded, "rejected") == total(loaded, "forming") == 0
+    for day, close in BITCOIN.items():
+        stored = conn.execute(
+            "select p.close from bars.cmc_price_histories7 as p where p.id = 1 and p.ts::date = %s",
+            (day,),
+        ).fetchone()
+        assert stored[0] == pytest.approx(close, abs=0.005), day
+    again = load(conn, "cmc")
+    assert total(again, "unchanged") == sum(ROWS.values())
+    assert total(again, "loaded") == total(again, "revised") == 0
+
+    features.refresh(conn)
+    largest = conn.execute(
+        "select max(abs(r.ret_log_1)) from features.cmc_returns_daily as r where r.id = 1"
+    ).fetchone()
+    assert largest[0] == pytest.approx(0.675, abs=0.0005)
+    # Chainlink lacks 2022-07-31: no row for that day, no return on the next.
+    assert returns_of(conn, "2022-07-31") is None
+    assert returns_of(conn, "2022-08-01") == (None,)
+    assert returns_of(conn, "2022-08-02") != (None,)
+    nulls = conn.execute(
+        "select count(*) from features.cmc_returns_daily as r where r.ret_pct_1 is null"
+    ).fetchone()
+    assert nulls == (len(ROWS) + 1,)
+    lines: list[str] = []
+    features.refresh(conn, on_notice=lines.append)
+    assert " 16 assets, 0 rows," in lines[-1]
+
+    # The exports agree with the daily files: they add market caps and change no price.
+    exports = load(conn, "cmc_export")
+    assert {each.counts.rejected + each.counts.forming for each in exports} == {0}
+    shared = [each for each in exports if each.file.asset_id in ROWS]
+    assert {each.counts.revised for each in shared} == {399}
+    assert len(shared) == 9
+    features.refresh(conn, [each.file.asset_id for each in shared], on_notice=lines.append)
+    assert " 9 assets, 0 rows," in lines[-1]
+    assert total(load(conn, "cmc"), "revised") == 0
+
+
+def test_the_long_export_differs_in_the_two_known_days(own_db):
+    with psycopg.connect(own_db) as conn:
+        assert [each.counts.loaded for each in load(conn, "cmc_export_full")] == [5754]
+        (bitcoin,) = [
+            ingest.load(conn, file)
+            for file in ingest.find([str(DATA / "cmc")])
+            if file.asset_id == 1
+        ]
+        assert (bitcoin.counts.loaded, bitcoin.counts.revised) == (129, 2)
+        caps = conn.execute(
+            """
+            select count(p.market_cap), count(*)
+            from bars.cmc_price_histories7 as p
+            """
+        ).fetchone()
+        assert caps == (5754, 5883)
