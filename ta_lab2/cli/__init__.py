@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 import ta_lab2
-from ta_lab2.cli import console, db, demo, doctor, ingest, refresh, schedule
+from ta_lab2.cli import console, db, demo, doctor, ingest, refresh, runs, schedule
 from ta_lab2.errors import DatabaseRaised, TaLabError
 
 INTERRUPTED = 130
@@ -30,6 +30,7 @@ app.add_typer(db.app, name="db")
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("refresh")(refresh.refresh)
+app.command("runs")(runs.runs)
 app.command("schedule")(schedule.schedule)
 app.command("unschedule")(schedule.unschedule)
 

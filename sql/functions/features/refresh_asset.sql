@@ -1,23 +1,22 @@
--- features.refresh_asset(p_id): bring one asset's features up to date, as the number of rows changed.
+-- features.refresh_asset(p_id): bring one asset's features up to date, as counts of rows.
 --
---     select features.refresh_asset(1);
+--     select c.rows_written from features.refresh_asset(1) as c;
 --
 -- Called by refresh_features, which holds the asset's row of refresh_state.
 
 -- plpgsql although SQL would do: an SQL function keeps its plan for the transaction,
 -- and would not see a partition of the candles that was made since its first call.
 create or replace function features._refresh_returns(p_id integer)
-returns bigint
+returns table (rows_read bigint, rows_written bigint, rows_unchanged bigint)
 language plpgsql
 volatile parallel unsafe
 -- A whole asset is joined to a whole asset, however few rows the statistics expect.
 set enable_nestloop = off
 as $$
-declare
-    v_rows bigint;
 begin
     -- One statement, one snapshot: what is compared is what is written. 24 hours and not
     -- a day, whose length depends on the session's time zone.
+    return query
     with pairs as (
         select
             b.ts,
@@ -49,33 +48,39 @@ begin
           and not exists (select from fresh as f where f.ts = r.ts)
         returning 1
     )
-    select (select count(*) from written) + (select count(*) from removed)
-    into v_rows;
-    return v_rows;
+    select
+        c.fresh,
+        c.written + (select count(*) from removed),
+        c.fresh - c.written
+    from (
+        select
+            (select count(*) from fresh) as fresh,
+            (select count(*) from written) as written
+    ) as c;
 end
 $$;
 
 comment on function features._refresh_returns(integer) is
-    'Private: writes the returns that differ, removes those whose candle is gone; the number of both.';
+    'Private: writes the returns that differ, removes those whose candle is gone; counts of rows.';
 
 create or replace function features.refresh_asset(p_id integer)
-returns bigint
+returns table (rows_read bigint, rows_written bigint, rows_unchanged bigint)
 language plpgsql
 volatile parallel unsafe
 as $$
 declare
     v_began timestamptz := clock_timestamp();
-    v_rows  bigint;
 begin
-    v_rows := features._refresh_returns(p_id);
+    return query
+    select c.rows_read, c.rows_written, c.rows_unchanged
+    from features._refresh_returns(p_id) as c;
     update features.refresh_state as s
     set refreshed_at = v_began,
         failed_at = null,
         last_error = null
     where s.id = p_id;
-    return v_rows;
 end
 $$;
 
 comment on function features.refresh_asset(integer) is
-    'Brings every feature of one asset up to date; the number of rows written or removed.';
+    'Brings every feature of one asset up to date; candles read, rows written or removed, rows left alone.';

@@ -8,24 +8,47 @@
 -- committed stays, and sessions share the assets. No SET clause, no SECURITY DEFINER,
 -- no exception block round the COMMIT: each of them would forbid it.
 -- A batch is one asset: its lock is free for the other session the sooner.
+-- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
+-- only; once, turn what these left in refresh_events into traces, metrics and alerts.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
--- requires: functions/features/refresh_asset.sql
+-- requires: functions/features/refresh_asset.sql, functions/features/record_refresh_event.sql
+-- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
+-- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
 
 create or replace procedure public.refresh_features(p_asset_ids integer[] default null)
 language plpgsql
 as $$
 declare
-    v_started timestamptz := clock_timestamp();
-    v_ids     integer[];
-    v_id      integer;
-    v_rows    bigint := 0;
-    v_done    integer := 0;
-    v_other   integer := 0;
-    v_failed  integer := 0;
+    v_started     timestamptz := clock_timestamp();
+    -- A caller may have set it for one transaction only.
+    v_correlation text := observability.correlation_id();
+    v_run         uuid;
+    v_ids         integer[];
+    v_id          integer;
+    v_began       timestamptz;
+    v_read        bigint;
+    v_written     bigint;
+    v_unchanged   bigint;
+    v_sqlstate    text;
+    v_message     text;
+    v_rows        bigint := 0;
+    v_done        integer := 0;
+    v_other       integer := 0;
+    v_failed      integer := 0;
 begin
     v_ids := features.assets_to_refresh(p_asset_ids);
     commit;
+    begin
+        perform features.close_refresh(r.run_id, p_abandoned => true)
+        from observability.abandoned_runs('refresh_features') as r (run_id);
+    exception when others then
+        -- The features matter more than the record of a run that died.
+        raise warning 'refresh_features: a run that died could not be closed: %', sqlerrm;
+    end;
+    v_run := observability.start_run('refresh_features', p_correlation_id => v_correlation);
+    commit;
+
     foreach v_id in array v_ids
     loop
         -- The asset's own row is the lock and ends with the commit: sessions share the work,
@@ -40,19 +63,34 @@ begin
             v_other := v_other + 1;
             continue;
         end if;
+        v_began := clock_timestamp();
+        v_sqlstate := null;
+        v_message := null;
         begin
-            v_rows := v_rows + features.refresh_asset(v_id);
+            select c.rows_read, c.rows_written, c.rows_unchanged
+            into v_read, v_written, v_unchanged
+            from features.refresh_asset(v_id) as c;
+            v_rows := v_rows + v_written;
         exception when others then
+            v_sqlstate := sqlstate;
+            v_message := sqlerrm;
+            v_read := null;
+            v_written := null;
+            v_unchanged := null;
             v_failed := v_failed + 1;
-            perform features.record_failure(v_id, sqlstate, sqlerrm);
-            raise warning 'refresh_features: asset % failed: %', v_id, sqlerrm;
+            perform features.record_failure(v_id, v_sqlstate, v_message);
+            raise warning 'refresh_features: asset % failed: %', v_id, v_message;
         end;
+        perform features.record_refresh_event(
+            v_run, v_id, v_began, v_read, v_written, v_unchanged, v_sqlstate, v_message
+        );
         commit;
         v_done := v_done + 1;
         raise notice 'refresh_features: asset % done, % of %, % rows, % s',
             v_id, v_done + v_other, cardinality(v_ids), v_rows,
             round(extract(epoch from clock_timestamp() - v_started), 1);
     end loop;
+    perform features.close_refresh(v_run, p_metadata => jsonb_build_object('left_to_others', v_other));
     commit;
 
     if v_other > 0 then

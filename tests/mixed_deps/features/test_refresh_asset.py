@@ -30,7 +30,9 @@ each_rolled_back = settings(
 
 
 def refresh(conn, asset=1) -> int:
-    return conn.execute("select features.refresh_asset(%s)", (asset,)).fetchone()[0]
+    return conn.execute(
+        "select c.rows_written from features.refresh_asset(%s) as c", (asset,)
+    ).fetchone()[0]
 
 
 def returns(conn, asset=1):
