@@ -1,0 +1,496 @@
+"""What a real refresh leaves behind: its workflow, trace tree, metrics and alerts."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from ta_lab2.features import queries as features
+from ta_lab2.features.errors import RefreshFailed
+from ta_lab2.observability import queries
+from tests.support import prices
+
+ASSETS = (1, 2, 3, 52, 1027)
+DAYS = 60
+RUN_METRICS = {
+    f"refresh_features.run.{name}"
+    for name in ("assets", "failed", "rows_read", "rows_written", "rows_unchanged", "seconds")
+}
+ASSET_METRICS = {
+    f"refresh_features.asset.{name}"
+    for name in ("rows_read", "rows_written", "rows_unchanged", "seconds")
+}
+
+
+@pytest.fixture
+def conn(own_db, autocommit):
+    """A connection to a database with five assets of sixty days."""
+    conn = autocommit(own_db)
+    for asset in ASSETS:
+        prices.put(conn, asset, {n: 1.0 + (n * asset) % 13 for n in range(DAYS)})
+    return conn
+
+
+def refresh(conn, asset_ids=None) -> list[str]:
+    lines: list[str] = []
+    features.refresh(conn, asset_ids, on_notice=lines.append)
+    return lines
+
+
+def rows(conn, table, where="true", *parameters):
+    cursor = conn.cursor(row_factory=dict_row)
+    return cursor.execute(
+        f"select * from observability.{table} as t where {where}", parameters
+    ).fetchall()
+
+
+def runs(conn):
+    return rows(conn, "workflow_state", "true order by t.created_at")
+
+
+def digest(conn):
+    return conn.execute(
+        """
+        select md5(string_agg(r::text, ';' order by r.id, r.ts))
+        from features.cmc_returns_daily as r
+        """
+    ).fetchone()[0]
+
+
+def refuse(conn, asset) -> None:
+    """Let the refresh of one asset fail."""
+    conn.execute(
+        f"""
+        alter table features.cmc_returns_daily
+        add constraint not_{asset} check (id <> {asset}) not valid
+        """
+    )
+
+
+def allow(conn, asset) -> None:
+    conn.execute(f"alter table features.cmc_returns_daily drop constraint not_{asset}")
+
+
+def empty(conn) -> None:
+    conn.execute("delete from features.cmc_returns_daily")
+
+
+def test_a_run_is_one_workflow_and_the_root_of_a_tree_of_its_assets(conn):
+    refresh(conn)
+    (run,) = runs(conn)
+    assert (run["type"], run["phase"], run["status"]) == ("refresh_features", "finished", "done")
+    assert run["created_at"] < run["updated_at"]
+    root, *children = rows(conn, "traces", "true order by t.start_time")
+    assert root["trace_id"] == run["workflow_id"]
+    assert (root["parent_id"], root["operation"]) == (None, "refresh_features")
+    assert [child["metadata"]["id"] for child in children] == list(ASSETS)
+    clock = root["start_time"]
+    for child in children:
+        assert child["parent_id"] == root["trace_id"]
+        assert child["operation"] == "refresh_features.asset"
+        assert child["status"] == "done"
+        # One after the other, and all within the run.
+        assert clock <= child["start_time"] <= child["end_time"] <= root["end_time"]
+        clock = child["end_time"]
+    everything = [*rows(conn, "traces"), *rows(conn, "metrics"), run]
+    assert {each["correlation_id"] for each in everything} == {run["correlation_id"]}
+    assert rows(conn, "alerts") == []
+
+
+def test_rows_read_written_and_unchanged_are_counted_per_asset_and_in_all(conn):
+    refresh(conn)
+    # One new candle; one revised, on which two returns depend; one that goes.
+    prices.put(conn, 1, {DAYS: 9.0})
+    prices.put(conn, 2, {10: 99.0})
+    prices.drop(conn, 3, [DAYS - 1])
+    refresh(conn)
+    run = runs(conn)[-1]
+    measured = {
+        (metric["metric_name"].rsplit(".", 1)[1], metric["tags"].get("id")): metric["value"]
+        for metric in rows(conn, "metrics", "t.correlation_id = %s", run["correlation_id"])
+    }
+    for asset, read, written, unchanged in (
+        (1, DAYS + 1, 1, DAYS),
+        (2, DAYS, 2, DAYS - 2),
+        (3, DAYS - 1, 1, DAYS - 1),
+    ):
+        assert measured["rows_read", asset] == read
+        assert measured["rows_written", asset] == written
+        assert measured["rows_unchanged", asset] == unchanged
+        assert measured["seconds", asset] > 0
+    assert (("rows_read", 52) in measured, ("seconds", 1027) in measured) == (False, False)
+    assert measured["rows_read", None] == 5 * DAYS
+    assert measured["rows_written", None] == 4
+    assert measured["rows_unchanged", None] == 5 * DAYS - 3
+    assert (measured["assets", None], measured["failed", None]) == (5, 0)
+    (root,) = rows(conn, "traces", "t.trace_id = %s", run["workflow_id"])
+    assert measured["seconds", None] == (root["end_time"] - root["start_time"]).total_seconds()
+    for counted in (run["metadata"], root["metadata"]):
+        assert (counted["assets"], counted["failed"], counted["left_to_others"]) == (5, 0, 0)
+        assert counted["rows_written"] == 4
+
+
+def test_a_run_with_nothing_to_do_leaves_one_workflow_and_its_totals(conn):
+    refresh(conn)
+    before = digest(conn)
+    refresh(conn)
+    assert digest(conn) == before
+    last = runs(conn)[-1]
+    assert len(runs(conn)) == 2
+    assert last["metadata"]["rows_written"] == 0
+    names = [
+        metric["metric_name"]
+        for metric in rows(conn, "metrics", "t.correlation_id = %s", last["correlation_id"])
+    ]
+    assert sorted(names) == sorted(RUN_METRICS)
+    assert len(rows(conn, "traces", "t.correlation_id = %s", last["correlation_id"])) == 1
+
+
+def test_no_asset_at_all_is_a_run_too(own_db, autocommit):
+    conn = autocommit(own_db)
+    refresh(conn)
+    (run,) = runs(conn)
+    assert (run["status"], run["metadata"]["assets"]) == ("done", 0)
+
+
+def test_a_refusal_before_anything_is_done_is_no_run(conn):
+    with pytest.raises(Exception, match="no asset has the id 999"):
+        refresh(conn, [999])
+    assert runs(conn) == []
+
+
+def test_the_bits_are_those_of_a_refresh_without_any_record(conn):
+    refresh(conn)
+    recorded = digest(conn)
+    empty(conn)
+    for asset in ASSETS:
+        conn.execute("select features.refresh_asset(%s)", (asset,))
+    assert digest(conn) == recorded
+
+
+def test_the_events_of_a_closed_run_are_gone(conn):
+    refuse(conn, 3)
+    refresh(conn)
+    assert conn.execute("select count(*) from features.refresh_events").fetchone() == (0,)
+
+
+def test_an_asset_that_fails_leaves_one_alert_and_the_others_are_done(conn):
+    refuse(conn, 3)
+    refresh(conn)
+    (run,) = runs(conn)
+    assert (run["status"], run["metadata"]["failed"]) == ("partial", 1)
+    (alert,) = rows(conn, "alerts")
+    assert alert["alert_type"] == "refresh_features.asset_failed"
+    assert (alert["severity"], alert["occurrences"]) == ("warning", 1)
+    assert alert["message"].startswith("asset 3 failed: new row for relation")
+    assert alert["problem"] == "refresh_features asset 3 23514"
+    assert alert["metadata"]["id"] == 3
+    assert alert["metadata"]["run_id"] == str(run["workflow_id"])
+    assert alert["correlation_id"] == run["correlation_id"]
+    status = {
+        trace["metadata"]["id"]: trace["status"]
+        for trace in rows(conn, "traces", "t.parent_id is not null")
+    }
+    assert status == {1: "done", 2: "done", 3: "failed", 52: "done", 1027: "done"}
+    (failed,) = rows(conn, "traces", "t.status = 'failed'")
+    assert failed["metadata"]["sqlstate"] == "23514"
+    assert "not_3" in failed["metadata"]["message"]
+    names = {metric["metric_name"] for metric in rows(conn, "metrics", "t.tags @> %s", '{"id": 3}')}
+    assert names == {"refresh_features.asset.seconds"}
+
+
+def test_an_asset_that_fails_again_is_the_same_alert_until_it_succeeds(conn):
+    refuse(conn, 3)
+    for _ in range(3):
+        refresh(conn)
+    (alert,) = rows(conn, "alerts")
+    assert (alert["occurrences"], alert["resolved_at"]) == (3, None)
+    assert alert["correlation_id"] == runs(conn)[-1]["correlation_id"]
+    allow(conn, 3)
+    refresh(conn, [1])
+    assert rows(conn, "alerts")[0]["resolved_at"] is None
+    refresh(conn)
+    (alert,) = rows(conn, "alerts")
+    assert alert["resolved_at"] is not None
+    empty(conn)
+    refuse(conn, 3)
+    refresh(conn)
+    assert [each["occurrences"] for each in rows(conn, "alerts", "true order by 2")] in (
+        [3, 1],
+        [1, 3],
+    )
+
+
+def test_another_error_of_the_same_asset_is_another_alert_and_ends_the_first(conn):
+    refuse(conn, 3)
+    refresh(conn)
+    allow(conn, 3)
+    conn.execute(
+        """
+        create function public.stumble() returns trigger language plpgsql as $$
+        begin
+            return 1 / 0;
+        end $$
+        """
+    )
+    conn.execute(
+        """
+        create trigger stumble before insert on features.cmc_returns_daily
+        for each row when (new.id = 3) execute function public.stumble()
+        """
+    )
+    refresh(conn)
+    first, second = rows(conn, "alerts", "true order by t.created_at")
+    assert first["resolved_at"] is not None
+    assert (second["problem"], second["resolved_at"]) == ("refresh_features asset 3 22012", None)
+
+
+def test_a_refresh_that_fails_altogether_leaves_its_record_and_a_critical_alert(conn):
+    for asset in ASSETS:
+        refuse(conn, asset)
+    for _ in range(2):
+        with pytest.raises(RefreshFailed):
+            refresh(conn)
+    assert [run["status"] for run in runs(conn)] == ["failed", "failed"]
+    (critical,) = rows(conn, "alerts", "t.severity = 'critical'")
+    assert (critical["alert_type"], critical["occurrences"]) == ("refresh_features.failed", 2)
+    assert len(rows(conn, "alerts", "t.severity = 'warning'")) == 5
+    for asset in ASSETS:
+        allow(conn, asset)
+    refresh(conn)
+    assert queries.open_problems(conn) == []
+
+
+def test_the_callers_correlation_id_is_the_runs(own_db, conn, autocommit):
+    other = autocommit(own_db)
+    with queries.correlated(conn) as first:
+        refresh(conn)
+        with queries.correlated(other) as second:
+            refresh(other)
+        refresh(conn)
+    refresh(conn)
+    found = [run["correlation_id"] for run in runs(conn)]
+    assert found[:3] == [first, second, first]
+    assert found[3] not in {first, second}
+
+
+def make_slow(conn, asset: int) -> None:
+    """Let every row of an asset's returns take a while."""
+    conn.execute(
+        """
+        create function public.dawdle() returns trigger language plpgsql as $$
+        begin
+            perform pg_sleep(0.05);
+            return new;
+        end $$
+        """
+    )
+    conn.execute(
+        f"""
+        create trigger dawdle before insert on features.cmc_returns_daily
+        for each row when (new.id = {asset}) execute function public.dawdle()
+        """
+    )
+
+
+def wait_for_sleep(conn, pid: int) -> None:
+    """Return when that backend is inside the slow asset."""
+    for _ in range(600):
+        if conn.execute(
+            "select from pg_stat_activity as a where a.pid = %s and a.wait_event = 'PgSleep'",
+            (pid,),
+        ).rowcount:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the refresh never came to the slow asset")
+
+
+def interrupt(conn, victim, how) -> None:
+    """Start a refresh on another connection and end it in the slow asset."""
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(refresh, victim)
+        wait_for_sleep(conn, victim.info.backend_pid)
+        conn.execute(f"select {how}(%s)", (victim.info.backend_pid,))
+        with pytest.raises(psycopg.OperationalError):
+            run.result()
+
+
+@pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
+def test_the_next_run_closes_one_that_was_killed_and_nothing_is_lost(conn, own_db, autocommit, how):
+    refresh(conn)
+    expected = digest(conn)
+    empty(conn)
+    refuse(conn, 2)
+    make_slow(conn, 52)
+    victim = autocommit(own_db)
+    interrupt(conn, victim, how)
+    killed = runs(conn)[-1]
+    assert killed["status"] == "running"
+    assert queries.recent_runs(conn)[0].status == "abandoned"
+    conn.execute("drop trigger dawdle on features.cmc_returns_daily")
+    allow(conn, 2)
+    refresh(conn)
+    assert digest(conn) == expected
+    _, killed, last = runs(conn)
+    assert (killed["status"], last["status"]) == ("abandoned", "done")
+    assert (killed["metadata"]["assets"], killed["metadata"]["failed"]) == (3, 1)
+    root, *children = rows(
+        conn,
+        "traces",
+        "t.correlation_id = %s order by t.start_time",
+        killed["correlation_id"],
+    )
+    assert root["status"] == "abandoned"
+    assert [(each["metadata"]["id"], each["status"]) for each in children] == [
+        (1, "done"),
+        (2, "failed"),
+        (3, "done"),
+    ]
+    assert all(root["start_time"] <= each["start_time"] for each in children)
+    assert root["end_time"] == children[-1]["end_time"]
+    alerts = rows(conn, "alerts", "true order by t.alert_type")
+    assert [each["alert_type"] for each in alerts] == [
+        "refresh_features.abandoned",
+        "refresh_features.asset_failed",
+    ]
+    assert all(each["resolved_at"] for each in alerts)
+    assert conn.execute("select count(*) from features.refresh_events").fetchone() == (0,)
+    refresh(conn)
+    assert len(rows(conn, "alerts")) == 2
+
+
+def test_a_run_that_died_before_its_first_asset_ends_where_it_began(conn, own_db, autocommit):
+    make_slow(conn, 1)
+    interrupt(conn, autocommit(own_db), "pg_terminate_backend")
+    conn.execute("drop trigger dawdle on features.cmc_returns_daily")
+    refresh(conn)
+    (killed,) = rows(conn, "traces", "t.status = 'abandoned'")
+    assert killed["start_time"] == killed["end_time"]
+
+
+def test_a_session_that_was_cancelled_closes_its_own_run_at_the_next(conn, own_db, autocommit):
+    make_slow(conn, 1)
+    victim = autocommit(own_db)
+    interrupt(conn, victim, "pg_cancel_backend")
+    conn.execute("drop trigger dawdle on features.cmc_returns_daily")
+    refresh(victim)
+    assert [run["status"] for run in runs(conn)] == ["abandoned", "done"]
+
+
+@pytest.mark.parametrize("role", ["postgres", "ta_lab2_app"])
+def test_a_run_that_is_alive_is_left_alone_whoever_looks(conn, own_db, autocommit, role):
+    make_slow(conn, 1)
+    slow, fast = autocommit(own_db), autocommit(own_db)
+    if role != "postgres":
+        # Of another role's session the app sees no more than that it is there.
+        fast.execute(f"set role {role}")
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(refresh, slow)
+        wait_for_sleep(conn, slow.info.backend_pid)
+        refresh(fast)
+        assert [each.status for each in queries.recent_runs(fast)] == ["done", "running"]
+        run.result()
+    first, second = runs(conn)
+    assert (first["status"], second["status"]) == ("done", "done")
+    assert second["metadata"]["left_to_others"] == 1
+    assert first["metadata"]["left_to_others"] == 4
+    assert first["correlation_id"] != second["correlation_id"]
+    of_slow = rows(conn, "traces", "t.parent_id = %s", first["workflow_id"])
+    assert [each["metadata"]["id"] for each in of_slow] == [1]
+    of_fast = rows(conn, "traces", "t.parent_id = %s", second["workflow_id"])
+    assert sorted(each["metadata"]["id"] for each in of_fast) == [2, 3, 52, 1027]
+
+
+def test_a_dead_run_that_cannot_be_closed_stops_nobody(conn, own_db, autocommit):
+    make_slow(conn, 52)
+    interrupt(conn, autocommit(own_db), "pg_terminate_backend")
+    conn.execute("drop trigger dawdle on features.cmc_returns_daily")
+    conn.execute(
+        "alter table observability.traces add constraint no_end check (status <> 'abandoned')"
+    )
+    lines = refresh(conn)
+    assert any("could not be closed" in line and "no_end" in line for line in lines)
+    assert [run["status"] for run in runs(conn)] == ["running", "done"]
+    conn.execute("alter table observability.traces drop constraint no_end")
+    refresh(conn)
+    assert [run["status"] for run in runs(conn)] == ["abandoned", "done", "done"]
+
+
+def test_an_asset_that_another_run_has_mended_since_raises_no_alert(conn):
+    """Two runs at once: the one that failed is closed after the one that succeeded."""
+    refresh(conn)
+    run = conn.execute("select observability.start_run('refresh_features')").fetchone()[0]
+    conn.execute(
+        "select features.record_refresh_event(%s, 3, clock_timestamp(), null, null, null, %s, %s)",
+        (run, "23514", "a failure of before"),
+    )
+    assert conn.execute("select features.close_refresh(%s)", (run,)).fetchone() == ("failed",)
+    assert rows(conn, "alerts", "t.alert_type = 'refresh_features.asset_failed'") == []
+
+
+def test_an_asset_that_another_run_has_broken_since_keeps_its_alert(conn):
+    refuse(conn, 3)
+    refresh(conn)
+    run = conn.execute("select observability.start_run('refresh_features')").fetchone()[0]
+    conn.execute(
+        "select features.record_refresh_event(%s, 3, clock_timestamp(), 1, 1, 0, null, null)",
+        (run,),
+    )
+    conn.execute("select features.close_refresh(%s)", (run,))
+    (alert,) = rows(conn, "alerts")
+    assert alert["resolved_at"] is None
+
+
+def test_the_assets_write_asset_tables_only(conn):
+    """While the assets are being done, nothing else is written: it could be elsewhere later."""
+    conn.execute(
+        """
+        create function public.only_outside() returns trigger language plpgsql as $$
+        begin
+            if exists (select from features.refresh_events) and tg_op = 'INSERT'
+                and not exists (
+                    select from observability.workflow_state as w where w.status <> 'running'
+                )
+            then
+                raise exception 'written during the assets: %', tg_relid::regclass;
+            end if;
+            return null;
+        end $$
+        """
+    )
+    for table in ("metrics", "alerts", "traces"):
+        conn.execute(
+            f"""
+            create trigger only_outside after insert on observability.{table}
+            for each statement execute function public.only_outside()
+            """
+        )
+    refresh(conn)
+    assert [run["status"] for run in runs(conn)] == ["done"]
+
+
+def test_the_app_refreshes_with_its_record_and_the_reader_sees_it(conn):
+    conn.execute("set role ta_lab2_app")
+    assert refresh(conn)[-1].endswith("0 failed")
+    conn.execute("set role ta_lab2_reader")
+    for table, count in (("workflow_state", 1), ("traces", 6), ("metrics", 26), ("alerts", 0)):
+        assert conn.execute(f"select count(*) from published.{table}").fetchone() == (count,)
+    assert conn.execute("select count(*) from published.refresh_events").fetchone() == (0,)
+
+
+def test_the_last_runs_come_newest_first_and_failed_ones_alone_when_asked(conn):
+    refresh(conn)
+    refuse(conn, 3)
+    prices.put(conn, 3, {DAYS: 9.0})
+    refresh(conn)
+    refresh(conn, [1])
+    found = queries.recent_runs(conn)
+    assert [run.status for run in found] == ["done", "partial", "done"]
+    assert all(run.seconds is not None and run.seconds > 0 for run in found)
+    assert all("backend" not in run.metadata for run in found)
+    assert [run.status for run in queries.recent_runs(conn, failed=True)] == ["partial"]
+    assert len(queries.recent_runs(conn, most=1)) == 1
