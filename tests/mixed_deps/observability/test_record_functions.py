@@ -428,6 +428,14 @@ def test_pruning_removes_what_is_over_and_old_and_keeps_the_rest(own_db, autocom
     assert conn.execute(prune, ("9 days",)).fetchone() == (0, 0, 0, 0)
 
 
+def test_pruning_keeps_the_old_parts_of_a_tree_that_still_runs(tx):
+    root = call(tx, "start_trace", "runs")
+    call(tx, "end_trace", call(tx, "start_trace", "runs.part", p_parent_id=root))
+    age(tx, 10)
+    assert tx.execute("select * from observability.prune('9 days')").fetchone() == (0, 0, 0, 0)
+    assert counts(tx) == [0, 2, 0, 0]
+
+
 @pytest.mark.parametrize("bad", [None, "0", "23 hours", "-1 day"])
 def test_the_last_day_is_never_pruned(tx, bad):
     with pytest.raises(errors.KeepTooShort):

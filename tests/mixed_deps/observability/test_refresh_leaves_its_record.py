@@ -273,13 +273,23 @@ def test_the_callers_correlation_id_is_the_runs(own_db, conn, autocommit):
             refresh(other)
         refresh(conn)
     refresh(conn)
+    # A verb that calls this one sets it for its transaction, which this one commits.
+    conn.execute(
+        """
+        do $$ begin
+            perform set_config('ta_lab2.correlation_id', repeat('a', 32), true);
+            call public.refresh_features();
+        end $$
+        """
+    )
     found = [run["correlation_id"] for run in runs(conn)]
     assert found[:3] == [first, second, first]
     assert found[3] not in {first, second}
+    assert found[4] == "a" * 32
 
 
-def make_slow(conn, asset: int) -> None:
-    """Let every row of an asset's returns take a while."""
+def make_slow(conn, asset: int | None) -> None:
+    """Let every row of an asset's returns take a while; of None, every metric."""
     conn.execute(
         """
         create function public.dawdle() returns trigger language plpgsql as $$
@@ -289,12 +299,12 @@ def make_slow(conn, asset: int) -> None:
         end $$
         """
     )
-    conn.execute(
-        f"""
-        create trigger dawdle before insert on features.cmc_returns_daily
-        for each row when (new.id = {asset}) execute function public.dawdle()
-        """
+    where = (
+        "observability.metrics for each row"
+        if asset is None
+        else f"features.cmc_returns_daily for each row when (new.id = {asset})"
     )
+    conn.execute(f"create trigger dawdle before insert on {where} execute function public.dawdle()")
 
 
 def wait_for_sleep(conn, pid: int) -> None:
@@ -370,6 +380,32 @@ def test_a_run_that_died_before_its_first_asset_ends_where_it_began(conn, own_db
     refresh(conn)
     (killed,) = rows(conn, "traces", "t.status = 'abandoned'")
     assert killed["start_time"] == killed["end_time"]
+
+
+def test_a_run_that_was_killed_while_it_was_closed_is_closed_once(conn, own_db, autocommit):
+    make_slow(conn, None)
+    interrupt(conn, autocommit(own_db), "pg_terminate_backend")
+    assert len(rows(conn, "traces")) == 1
+    conn.execute("drop trigger dawdle on observability.metrics")
+    refresh(conn)
+    killed, last = runs(conn)
+    assert (killed["status"], last["status"]) == ("abandoned", "done")
+    # It had done all of its assets; the next one found nothing to do.
+    assert killed["metadata"]["rows_written"] == len(ASSETS) * DAYS
+    children = rows(conn, "traces", "t.parent_id is not null")
+    assert sorted(each["metadata"]["id"] for each in children) == sorted(ASSETS)
+    assert {each["parent_id"] for each in children} == {killed["workflow_id"]}
+
+
+def test_two_runs_that_begin_at_once_close_a_dead_one_once(conn, own_db, autocommit):
+    make_slow(conn, 1)
+    interrupt(conn, autocommit(own_db), "pg_terminate_backend")
+    look = "select r from observability.abandoned_runs('refresh_features') as r"
+    other = autocommit(own_db)
+    with conn.transaction():
+        (dead,) = conn.execute(look).fetchall()
+        assert other.execute(look).fetchall() == []
+    assert other.execute(look).fetchall() == [dead]
 
 
 def test_a_session_that_was_cancelled_closes_its_own_run_at_the_next(conn, own_db, autocommit):
