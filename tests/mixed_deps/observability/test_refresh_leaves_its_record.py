@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from ta_lab2.features import queries as features
 from ta_lab2.features.errors import RefreshFailed
 from ta_lab2.observability import queries
-from tests.support import prices
+from tests.support import prices, servers
 
 ASSETS = (1, 2, 3, 52, 1027)
 DAYS = 60
@@ -26,13 +26,30 @@ ASSET_METRICS = {
 }
 
 
-@pytest.fixture
-def conn(own_db, autocommit):
-    """A connection to a database with five assets of sixty days."""
-    conn = autocommit(own_db)
+def load(conn) -> None:
+    """Give a database five assets of sixty days."""
     for asset in ASSETS:
         prices.put(conn, asset, {n: 1.0 + (n * asset) % 13 for n in range(DAYS)})
+
+
+@pytest.fixture
+def conn(own_db, autocommit):
+    """A connection to a database with the assets."""
+    conn = autocommit(own_db)
+    load(conn)
     return conn
+
+
+@pytest.fixture
+def undisturbed(server_url, template):
+    """What a refresh of the same assets ends in that nobody disturbs."""
+    with (
+        servers.copy(server_url, "undisturbed", template=template) as conninfo,
+        psycopg.connect(conninfo, autocommit=True) as conn,
+    ):
+        load(conn)
+        refresh(conn)
+        return digest(conn)
 
 
 def refresh(conn, asset_ids=None) -> list[str]:
@@ -75,10 +92,6 @@ def allow(conn, asset) -> None:
     conn.execute(f"alter table features.cmc_returns_daily drop constraint not_{asset}")
 
 
-def empty(conn) -> None:
-    conn.execute("delete from features.cmc_returns_daily")
-
-
 def test_a_run_is_one_workflow_and_the_root_of_a_tree_of_its_assets(conn):
     refresh(conn)
     (run,) = runs(conn)
@@ -101,37 +114,57 @@ def test_a_run_is_one_workflow_and_the_root_of_a_tree_of_its_assets(conn):
     assert rows(conn, "alerts") == []
 
 
-def test_rows_read_written_and_unchanged_are_counted_per_asset_and_in_all(conn):
+def measured(conn, run):
+    """The metrics of a run by the last word of their name and the asset, None for the run's."""
+    return {
+        (metric["metric_name"].rsplit(".", 1)[1], metric["tags"].get("id")): metric["value"]
+        for metric in rows(conn, "metrics", "t.correlation_id = %s", run["correlation_id"])
+    }
+
+
+def stored(conn):
+    """Every row of the returns, as asset, ts and all its bits."""
+    return set(
+        conn.execute("select r.id, r.ts, record_send(r) from features.cmc_returns_daily as r")
+    )
+
+
+def test_a_full_build_counts_what_it_read_and_wrote(conn):
     refresh(conn)
-    # One new candle; one revised, on which two returns depend; one that goes.
+    (run,) = runs(conn)
+    found = measured(conn, run)
+    for asset in ASSETS:
+        assert (found["rows_read", asset], found["rows_written", asset]) == (DAYS, DAYS)
+        assert found["rows_unchanged", asset] == 0
+        assert found["seconds", asset] > 0
+    assert found["rows_written", None] == found["rows_read", None] == len(ASSETS) * DAYS
+    assert (found["assets", None], found["failed", None]) == (len(ASSETS), 0)
+    (root,) = rows(conn, "traces", "t.trace_id = %s", run["workflow_id"])
+    assert found["seconds", None] == (root["end_time"] - root["start_time"]).total_seconds()
+    for counted in (run["metadata"], root["metadata"]):
+        assert (counted["assets"], counted["failed"], counted["left_to_others"]) == (5, 0, 0)
+        assert counted["rows_written"] == len(ASSETS) * DAYS
+
+
+def test_rows_written_are_counted_per_asset_and_in_all(conn):
+    refresh(conn)
+    before = stored(conn)
     prices.put(conn, 1, {DAYS: 9.0})
     prices.put(conn, 2, {10: 99.0})
     prices.drop(conn, 3, [DAYS - 1])
     refresh(conn)
-    run = runs(conn)[-1]
-    measured = {
-        (metric["metric_name"].rsplit(".", 1)[1], metric["tags"].get("id")): metric["value"]
-        for metric in rows(conn, "metrics", "t.correlation_id = %s", run["correlation_id"])
-    }
-    for asset, read, written, unchanged in (
-        (1, DAYS + 1, 1, DAYS),
-        (2, DAYS, 2, DAYS - 2),
-        (3, DAYS - 1, 1, DAYS - 1),
-    ):
-        assert measured["rows_read", asset] == read
-        assert measured["rows_written", asset] == written
-        assert measured["rows_unchanged", asset] == unchanged
-        assert measured["seconds", asset] > 0
-    assert (("rows_read", 52) in measured, ("seconds", 1027) in measured) == (False, False)
-    assert measured["rows_read", None] == 5 * DAYS
-    assert measured["rows_written", None] == 4
-    assert measured["rows_unchanged", None] == 5 * DAYS - 3
-    assert (measured["assets", None], measured["failed", None]) == (5, 0)
-    (root,) = rows(conn, "traces", "t.trace_id = %s", run["workflow_id"])
-    assert measured["seconds", None] == (root["end_time"] - root["start_time"]).total_seconds()
-    for counted in (run["metadata"], root["metadata"]):
-        assert (counted["assets"], counted["failed"], counted["left_to_others"]) == (5, 0, 0)
-        assert counted["rows_written"] == 4
+    # A row that changed is in both, with other values.
+    changed = {(asset, ts) for asset, ts, _ in before ^ stored(conn)}
+    found = measured(conn, runs(conn)[-1])
+    for asset in (1, 2, 3):
+        written = sum(1 for id_, _ in changed if id_ == asset)
+        assert found["rows_written", asset] == written > 0
+        assert found["rows_read", asset] > 0
+        assert found["rows_unchanged", asset] >= 0
+    assert found["rows_written", None] == len(changed)
+    assert found["rows_read", None] >= sum(found["rows_read", asset] for asset in (1, 2, 3))
+    # Where nothing was to do, nothing is said.
+    assert {asset for _, asset in found} == {1, 2, 3, None}
 
 
 def test_a_run_with_nothing_to_do_leaves_one_workflow_and_its_totals(conn):
@@ -163,13 +196,12 @@ def test_a_refusal_before_anything_is_done_is_no_run(conn):
     assert runs(conn) == []
 
 
-def test_the_bits_are_those_of_a_refresh_without_any_record(conn):
-    refresh(conn)
-    recorded = digest(conn)
-    empty(conn)
+def test_the_bits_are_those_of_a_refresh_without_any_record(conn, undisturbed):
     for asset in ASSETS:
+        conn.execute("insert into features.refresh_state (id) values (%s)", (asset,))
         conn.execute("select features.refresh_asset(%s)", (asset,))
-    assert digest(conn) == recorded
+    assert digest(conn) == undisturbed
+    assert runs(conn) == []
 
 
 def test_the_events_of_a_closed_run_are_gone(conn):
@@ -216,13 +248,11 @@ def test_an_asset_that_fails_again_is_the_same_alert_until_it_succeeds(conn):
     refresh(conn)
     (alert,) = rows(conn, "alerts")
     assert alert["resolved_at"] is not None
-    empty(conn)
+    prices.put(conn, 3, {DAYS: 9.0})
     refuse(conn, 3)
     refresh(conn)
-    assert [each["occurrences"] for each in rows(conn, "alerts", "true order by 2")] in (
-        [3, 1],
-        [1, 3],
-    )
+    found = rows(conn, "alerts", "true order by t.created_at")
+    assert [each["occurrences"] for each in found] == [3, 1]
 
 
 def test_another_error_of_the_same_asset_is_another_alert_and_ends_the_first(conn):
@@ -330,10 +360,9 @@ def interrupt(conn, victim, how) -> None:
 
 
 @pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
-def test_the_next_run_closes_one_that_was_killed_and_nothing_is_lost(conn, own_db, autocommit, how):
-    refresh(conn)
-    expected = digest(conn)
-    empty(conn)
+def test_the_next_run_closes_one_that_was_killed_and_nothing_is_lost(
+    conn, own_db, autocommit, undisturbed, how
+):
     refuse(conn, 2)
     make_slow(conn, 52)
     victim = autocommit(own_db)
@@ -344,8 +373,8 @@ def test_the_next_run_closes_one_that_was_killed_and_nothing_is_lost(conn, own_d
     conn.execute("drop trigger dawdle on features.cmc_returns_daily")
     allow(conn, 2)
     refresh(conn)
-    assert digest(conn) == expected
-    _, killed, last = runs(conn)
+    assert digest(conn) == undisturbed
+    killed, last = runs(conn)
     assert (killed["status"], last["status"]) == ("abandoned", "done")
     assert (killed["metadata"]["assets"], killed["metadata"]["failed"]) == (3, 1)
     root, *children = rows(
