@@ -65,12 +65,12 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def rootfs() -> Iterator[Path]:
+def rootfs() -> Path:
     """The embedded runtime's root file system, for tests that run a server of their own."""
     machine.service_account()
-    shared = RootFileSystem.shipped(Project.of(Settings()).cache, None)
-    with shared.in_use(servers.say) as build:
-        yield build
+    with RootFileSystem.shipped(Project.of(Settings()).cache, None).in_use(servers.say) as build:
+        # The lock is only for finding it: a test of upgrades must not wait for the whole run.
+        return build
 
 
 @pytest.fixture(scope="session")
