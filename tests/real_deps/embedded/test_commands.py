@@ -58,9 +58,14 @@ def test_psql_reads_files_of_the_current_folder_and_elsewhere(
     (tmp_path / "here.sql").write_text("select 6 * 7;")
     inside = Checkout(**{**vars(running), "cwd": tmp_path})
     inside.extra = {"PYTHONPATH": str(ROOT)}
-    assert inside.run("db", "psql", "--", "-XAtf", "here.sql").strip() == "42"
-    assert running.run("db", "psql", "--", "-XAtf", str(tmp_path / "here.sql")).strip() == "42"
-    inside.run("db", "psql", "--", "-Xqc", r"\copy (select 7) to 'out.csv'")
+    assert inside.run("db", "psql", "--login", "admin", "--", "-XAtf", "here.sql").strip() == "42"
+    assert (
+        running.run(
+            "db", "psql", "--login", "admin", "--", "-XAtf", str(tmp_path / "here.sql")
+        ).strip()
+        == "42"
+    )
+    inside.run("db", "psql", "--login", "admin", "--", "-Xqc", r"\copy (select 7) to 'out.csv'")
     assert (tmp_path / "out.csv").read_text() == "7\n"
 
 
@@ -74,8 +79,20 @@ def test_psql_without_a_server_names_the_command_that_starts_it(checkout: Checko
 
 
 def test_psql_returns_its_exit_status(running: Checkout) -> None:
-    running.run("db", "psql", "--", "-Xc", "select 1/0", status=1)
-    running.run("db", "psql", "--", "-X", "-v", "ON_ERROR_STOP=1", "-f", "/nowhere.sql", status=1)
+    running.run("db", "psql", "--login", "admin", "--", "-Xc", "select 1/0", status=1)
+    running.run(
+        "db",
+        "psql",
+        "--login",
+        "admin",
+        "--",
+        "-X",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-f",
+        "/nowhere.sql",
+        status=1,
+    )
 
 
 def test_psql_is_interactive_and_pages_and_its_password_is_in_no_argument(
@@ -83,7 +100,7 @@ def test_psql_is_interactive_and_pages_and_its_password_is_in_no_argument(
 ) -> None:
     terminal = pexpect.spawn(
         sys.executable,
-        ["-m", "ta_lab2", "db", "psql", "--", "-X"],
+        ["-m", "ta_lab2", "db", "psql", "--login", "admin", "--", "-X"],
         env={**running.environment, "TERM": "xterm", "PAGER": "no-such-pager"},
         cwd=str(ROOT),
         timeout=30,
