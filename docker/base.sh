@@ -5,8 +5,8 @@
 #     docker/base.sh            refuses when the image is there already
 #     docker/base.sh --force    makes it anew, with today's packages
 #
-# TA_LAB2_MIRROR names another Debian mirror. Needs mmdebstrap and uidmap, 40 s and 0.5 GB for
-# the time of the build. Stopped at any moment it leaves no image.
+# TA_LAB2_MIRROR names another Debian mirror (its main suite only, without security updates).
+# Needs mmdebstrap and uidmap, 40 s and 0.5 GB. Stopped at any moment it leaves no image.
 set -eu
 
 tag=debian:trixie-slim

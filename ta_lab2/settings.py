@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         default=None,
         ge=1024,
         le=65535,
-        description="The port of a new server; else the first free one.",
+        description="The port of our server; else the first free one, which is remembered.",
     )
     state_dir: Path | None = Field(
         default=None, description="Where data directories and passwords live."

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,10 @@ from ta_lab2.settings import Settings
 from tests.support import servers
 
 TESTS = Path(__file__).parent
+
+# A run in the background ignores Ctrl-C, and so would every program that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,12 +70,12 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def rootfs() -> Iterator[Path]:
+def rootfs() -> Path:
     """The embedded runtime's root file system, for tests that run a server of their own."""
     machine.service_account()
-    shared = RootFileSystem.shipped(Project.of(Settings()).cache, None)
-    with shared.in_use(servers.say) as build:
-        yield build
+    with RootFileSystem.shipped(Project.of(Settings()).cache, None).in_use(servers.say) as build:
+        # The lock is only for finding it: a test of upgrades must not wait for the whole run.
+        return build
 
 
 @pytest.fixture(scope="session")

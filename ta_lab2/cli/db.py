@@ -21,6 +21,8 @@ from ta_lab2.settings import settings
 app = typer.Typer(no_args_is_help=True, help="The database: start, look at, migrate, remove.")
 
 DOWN = 3
+#: psql's own status when it got no connection.
+NO_CONNECTION = 2
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")]
 LoginOption = Annotated[Login, typer.Option("--login", help="As whom.")]
@@ -159,12 +161,15 @@ def psql(
     arguments: Annotated[
         list[str] | None, typer.Argument(help="After `--`: what psql takes.", show_default=False)
     ] = None,
-    login: LoginOption = "admin",
+    login: LoginOption = "app",
     database: DatabaseOption = None,
 ) -> int:
     """Open psql on the database, with the server's own version."""
     server = runtimes.choose(settings(), Project.of(settings()))
-    return server.psql(server.endpoint(login, dbname=database), arguments or [])
+    status = server.psql(server.endpoint(login, dbname=database), arguments or [])
+    if status == NO_CONNECTION and login != "admin" and not isinstance(server, runtimes.Yours):
+        console.say(f"the login {login} exists from the first `ta-lab2 db migrate` on")
+    return status
 
 
 @app.command()

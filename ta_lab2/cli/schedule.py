@@ -54,8 +54,14 @@ def _connect(conninfo: str) -> psycopg.Connection:
 def _connect_to_cron(elsewhere: CronElsewhere) -> Iterator[psycopg.Connection]:
     """Yield a superuser's connection to the database that pg_cron lives in."""
     admin = admin_conninfo()
-    with _connect(admin) as conn:
-        home = queries.cron_database(conn)
+    try:
+        with _connect(admin) as conn:
+            home = queries.cron_database(conn)
+    except psycopg.errors.InsufficientPrivilege:
+        raise Refused(
+            f"{elsewhere.what}, and only a superuser may ask where it is",
+            "Set TA_LAB2_ADMIN_URL to the same database as a superuser.",
+        ) from None
     if home is None:
         raise elsewhere
     try:

@@ -13,7 +13,6 @@ from ta_lab2.db.doctor import access, extensions, python, server
 from ta_lab2.db.doctor.finding import SUPERUSER, Finding, Mend, identifier, in_order
 from ta_lab2.db.slices import SEARCH_PATH
 
-
 _MIGRATION_MENDS = {
     "extension-missing",
     "role-missing",

@@ -119,6 +119,7 @@ class Cluster:
 
         In single-user mode the owner of the files needs no password. A statement is a line.
         """
+        self._bury_postmaster()
         statements = "".join(
             f"do $$ begin if to_regrole('{role}') is not null then"
             f" execute 'alter role {role} password ''{password}'''; end if; end $$;\n"
@@ -190,13 +191,14 @@ class Cluster:
         aside.rename(self.data / "ta_lab2.conf")
 
     def _bury_postmaster(self) -> None:
-        """Remove the pid file of a killed server that nobody reaps, as in many containers.
+        """Remove the lock files of a killed server that nobody reaps, as in many containers.
 
         PostgreSQL takes such a zombie for a living server. Its processes must be gone first.
         """
         file = self.data / "postmaster.pid"
         try:
-            dead = psutil.Process(int(file.read_text().split()[0]))
+            pid = file.read_text().split()[0]
+            dead = psutil.Process(int(pid))
             if dead.status() != psutil.STATUS_ZOMBIE or dead.name() != "postgres":
                 return
         except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
@@ -204,8 +206,12 @@ class Cluster:
         until = time.monotonic() + _STOP_SECONDS
         while self._at_work() and time.monotonic() < until:
             time.sleep(0.2)
-        if not self._at_work():
-            file.unlink()
+        if self._at_work():
+            return
+        for lock in self.sock.glob(".s.PGSQL.*.lock"):
+            if lock.read_text().split()[:1] == [pid]:
+                lock.unlink()
+        file.unlink()
 
     def _at_work(self) -> list[int]:
         """Return the processes whose working directory is the data directory."""
@@ -230,6 +236,7 @@ class Cluster:
     def _check_access(self, rootfs: Path, data: Path) -> None:
         """Refuse when the user that runs the server cannot reach what it needs."""
         prefix = machine.as_service()
+        machine.require_user_namespaces(prefix)
         for path, test in ((rootfs, "-x"), (data, "-w")):
             if prefix and _run([*prefix, "test", test, str(path)]).returncode:
                 raise Refused(

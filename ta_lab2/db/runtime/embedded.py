@@ -12,7 +12,7 @@ from ta_lab2.db.runtime import databases, ports, sandbox, server
 from ta_lab2.db.runtime.cluster import Cluster
 from ta_lab2.db.runtime.project import LOGINS, Endpoint, Login, Project, Record, Say, write_aside
 from ta_lab2.db.runtime.rootfs import RootFileSystem
-from ta_lab2.errors import Refused
+from ta_lab2.errors import Refused, TaLabError
 from ta_lab2.settings import Settings
 
 
@@ -29,9 +29,13 @@ class EmbeddedRuntime:
 
     def up(self, say: Say) -> None:
         """Make the server if there is none and start it; return when it answers."""
-        if self.cluster.wait():
+        up = self.cluster.wait()
+        if up and self.project.passwords_are_confirmed():
             self._stay_on_port(say)
         else:
+            if up:
+                # New passwords are set while it is stopped.
+                self.down(say)
             self._start(say)
         self._make_database(say)
 
@@ -69,11 +73,8 @@ class EmbeddedRuntime:
     def client(self, program: str, endpoint: Endpoint, arguments: Sequence[str]) -> int:
         """Run psql, pg_dump or another client program of the server's own version."""
         build = self.rootfs.current
-        if build is None:
-            raise Refused(
-                f"the root file system that {program} comes from is not there",
-                "Run `ta-lab2 db up`.",
-            )
+        if build is None or not self.is_up():
+            raise Refused("the server is not running", "Run `ta-lab2 db up`.")
         return sandbox.run_client(build, program, endpoint, arguments)
 
     def upgrade(self, say: Say) -> None:
@@ -84,10 +85,6 @@ class EmbeddedRuntime:
         if was_up:
             self.cluster.stop(before or build)
             self._start(say)
-            for name in databases.names(self._maintenance()):
-                changed = databases.update_extensions(self.endpoint("admin", dbname=name))
-                if changed:
-                    say(f"updated in {name}: {', '.join(changed)}")
         for old in self.rootfs.remove_unused(say):
             say(f"removed the old build {old}")
 
@@ -100,42 +97,63 @@ class EmbeddedRuntime:
 
     def _start(self, say: Say) -> None:
         with self.rootfs.in_use(say) as build:
-            passwords_lost = self.cluster.exists and not self.project.service_file.exists()
+            confirmed = self.project.passwords_are_confirmed()
             passwords = self.project.passwords()
-            port = self._choose_port()
             record = self.project.record() or Record(self.project.root, "embedded")
             record.runtime = "embedded"
-            record.ports["embedded"] = port
             if not self.cluster.exists:
                 say(f"making the data directory {self.cluster.data}")
                 self.cluster.initialise(build, passwords["admin"])
-            elif passwords_lost:
-                say(f"{self.project.service_file} was gone: setting new passwords")
+            elif not confirmed:
+                say(f"setting new passwords, kept in {self.project.service_file}")
                 by_role = {LOGINS[login]: secret for login, secret in passwords.items()}
                 self.cluster.set_passwords(build, by_role)
+            self._start_on_port(build, record, say)
+            if record.build not in ("", build.name):
+                # Another project's upgrade may have been what changed it.
+                self._update_extensions(say)
+            record.build = build.name
             self.project.save(record)
-            self.project.write_service_file(port=port, passwords=passwords)
-            say(f"starting PostgreSQL on 127.0.0.1:{port}")
-            memory, cores = server.machine()
-            self.cluster.start(
-                build,
-                port,
-                server.settings(memory=memory, cores=cores, cron_database=self.project.database),
-            )
 
-    def _choose_port(self) -> int:
-        """Return the port that is set, else the remembered one, else the first free one."""
-        record = self.project.record()
-        remembered = record.ports.get("embedded") if record else None
-        port = self.settings.port or remembered
-        if port is None:
-            return ports.first_free(self.project.promised_ports())
+    def _start_on_port(self, build: Path, record: Record, say: Say) -> None:
+        """Start the server; a new port that another program takes first is given up."""
+        known = self.settings.port or record.ports.get("embedded")
+        memory, cores = server.machine()
+        usual = server.settings(memory=memory, cores=cores, cron_database=self.project.database)
+        tries = 5
+        while True:
+            port = self._known_port(known) if known else self._new_port()
+            record.ports["embedded"] = port
+            self.project.save(record)
+            self.project.write_service_file(port=port, passwords=self.project.passwords())
+            say(f"starting PostgreSQL on 127.0.0.1:{port}")
+            try:
+                self.cluster.start(build, port, usual)
+                return
+            except TaLabError:
+                tries -= 1
+                if known or not tries or ports.is_free(port):
+                    raise
+                say(f"another program was faster to take port {port}")
+
+    def _known_port(self, port: int) -> int:
+        """Return the port that is set or remembered, unless somebody else has it."""
         if not ports.is_free(port):
             raise Refused(
                 f"port {port} of this project's server is taken by {ports.holder(port)}",
                 "Stop that, or move this project with `TA_LAB2_PORT=<port> ta-lab2 db up`.",
             )
         return port
+
+    def _new_port(self) -> int:
+        return ports.first_free(self.project.promised_ports())
+
+    def _update_extensions(self, say: Say) -> None:
+        """Bring the extensions of all databases to the versions of the newly started server."""
+        for name in databases.names(self._maintenance()):
+            changed = databases.update_extensions(self.endpoint("admin", dbname=name))
+            if changed:
+                say(f"updated in {name}: {', '.join(changed)}")
 
     def _stay_on_port(self, say: Say) -> None:
         """Write down where the running server is; a killed `up` may not have come to it."""

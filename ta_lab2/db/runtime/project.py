@@ -94,6 +94,7 @@ class Record:
     ports: dict[str, int] = field(default_factory=dict)
     compose_project: str = ""
     image: str = ""
+    build: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +186,8 @@ class Project:
             dbname=dbname or self.database,
             password=self.passwords()[login],
             password_hint=(
-                f"Put the right password back into {self.service_file}; or remove that file, then"
-                " `ta-lab2 db down` and `ta-lab2 db up` set new ones."
+                f"Put the right password back into {self.service_file}; or remove that file,"
+                " and `ta-lab2 db up` sets new ones."
             ),
         )
 
@@ -224,6 +225,12 @@ class Project:
             made: dict[Login, str] = {login: secrets.token_urlsafe(24) for login in LOGINS}
             self.write_service_file(port=0, passwords=made)
             return made
+
+    def passwords_are_confirmed(self) -> bool:
+        """Say whether a server has accepted the passwords: not those of a new or lost file."""
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read(self.service_file)
+        return parser.get("ta_lab2_admin", "port", fallback="0") != "0"
 
     def write_service_file(self, *, port: int, passwords: dict[Login, str]) -> None:
         """Write libpq's service file, so that no password is ever in a process's arguments."""

@@ -141,7 +141,7 @@ class RootFileSystem:
         self._unpack(tarball, partial, lock)
         tarball.unlink()
         # A power cut after the rename must not leave a finished name on unwritten files.
-        os.sync()
+        subprocess.run(["sync", "--file-system", str(partial)], check=True)
         build = partial.rename(self.folder / name)
         self._point_to(build)
         return build

@@ -32,7 +32,9 @@ def server_words(
     the caller's API keys. The server must outlive us, a half-made data directory must not.
     """
     uid, gid = _postgres(rootfs)
-    words = [*machine.as_service(), "bwrap", "--unshare-user"]
+    prefix = machine.as_service()
+    machine.require_programs("bwrap", *prefix[:1])
+    words = [*prefix, "bwrap", "--unshare-user"]
     words += ["--uid", str(uid), "--gid", str(gid)]
     words += ["--ro-bind", str(rootfs), "/", "--bind", str(data), "/data"]
     if sock:
@@ -53,6 +55,7 @@ def run_client(rootfs: Path, program: str, endpoint: Endpoint, arguments: Sequen
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
     env |= {"PATH": PATH, "LANG": "C.UTF-8", "PAGER": "more"}
     env |= {"PGSERVICEFILE": "/run/pg_service.conf", "PGSERVICE": "ta_lab2"}
+    machine.require_programs("bwrap")
     words = ["bwrap", "--ro-bind", str(rootfs / "usr"), "/usr"]
     words += ["--ro-bind", str(rootfs / "etc"), "/etc"]
     for name in ("bin", "lib", "lib64", "sbin"):
@@ -75,9 +78,10 @@ def run_client(rootfs: Path, program: str, endpoint: Endpoint, arguments: Sequen
 def in_foreground(
     words: Sequence[str], *, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
 ) -> int:
-    """Run a program that owns the terminal: Ctrl-C is for it, not for us."""
-    # A handler, not SIG_IGN: what is ignored stays ignored in the program that is started.
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    """Run a PostgreSQL client that owns the terminal: Ctrl-C is for it alone."""
+    # Neither we nor bubblewrap, which inherits this, may die of it; the clients set a
+    # handler of their own, which cancels the query.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         return subprocess.run(words, env=env, pass_fds=pass_fds).returncode
     finally:

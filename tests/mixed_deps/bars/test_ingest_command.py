@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from support import prices
 
 from ta_lab2 import cli
 from ta_lab2.settings import settings
+from tests.support import prices
 
 GOOD = "2020-01-01,BTC,1,3,0.5,2,10"
 

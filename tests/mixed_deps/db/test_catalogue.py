@@ -20,98 +20,88 @@ def rows(tx, query, *parameters):
     return tx.execute(query, parameters).fetchall()
 
 
+def none(tx, query, *parameters):
+    """Whatever the query finds breaks the rule that the test's name says."""
+    assert rows(tx, query, *parameters) == []
+
+
 def test_no_routine_stands_without_its_file(tx):
     assert routines.orphans(tx, FILES) == []
 
 
 def test_everything_in_our_schemas_belongs_to_the_owner(tx):
-    assert (
-        rows(
-            tx,
-            """
-            select n.nspname || '.' || x.name, x.owner::regrole::text
-            from pg_namespace as n
-            cross join lateral (
-                select c.relname, c.relowner from pg_class as c where c.relnamespace = n.oid
-                union all
-                select p.proname, p.proowner from pg_proc as p where p.pronamespace = n.oid
-                union all
-                select '', n.nspowner
-            ) as x (name, owner)
-            where n.nspname = any (%s) and x.owner <> 'ta_lab2_owner'::regrole
-            """,
-            [*SCHEMAS, "published"],
-        )
-        == []
+    none(
+        tx,
+        """
+        select n.nspname || '.' || x.name, x.owner::regrole::text
+        from pg_namespace as n
+        cross join lateral (
+            select c.relname, c.relowner from pg_class as c where c.relnamespace = n.oid
+            union all
+            select p.proname, p.proowner from pg_proc as p where p.pronamespace = n.oid
+            union all
+            select '', n.nspowner
+        ) as x (name, owner)
+        where n.nspname = any (%s) and x.owner <> 'ta_lab2_owner'::regrole
+        """,
+        [*SCHEMAS, "published"],
     )
 
 
 def test_every_routine_is_commented(tx):
-    assert (
-        rows(
-            tx,
-            """
-            select p.oid::regprocedure::text
-            from pg_proc as p
-            where p.proowner = 'ta_lab2_owner'::regrole
-              and obj_description(p.oid, 'pg_proc') is null
-            """,
-        )
-        == []
+    none(
+        tx,
+        """
+        select p.oid::regprocedure::text
+        from pg_proc as p
+        where p.proowner = 'ta_lab2_owner'::regrole
+          and obj_description(p.oid, 'pg_proc') is null
+        """,
     )
 
 
 def test_every_table_view_and_column_is_commented(tx):
-    assert (
-        rows(
-            tx,
-            """
-            select n.nspname || '.' || c.relname, a.attname
-            from pg_class as c
-            join pg_namespace as n on n.oid = c.relnamespace
-            left join pg_attribute as a
-                on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and c.relkind <> 'v'
-            where n.nspname = any (%s)
-              and c.relkind in ('r', 'p', 'v', 'm')
-              and c.relname <> 'alembic_version'
-              and (
-                  obj_description(c.oid, 'pg_class') is null
-                  or (a.attnum is not null and col_description(c.oid, a.attnum) is null)
-              )
-            """,
-            [*SCHEMAS, "published"],
-        )
-        == []
+    none(
+        tx,
+        """
+        select n.nspname || '.' || c.relname, a.attname
+        from pg_class as c
+        join pg_namespace as n on n.oid = c.relnamespace
+        left join pg_attribute as a
+            on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and c.relkind <> 'v'
+        where n.nspname = any (%s)
+          and c.relkind in ('r', 'p', 'v', 'm')
+          and c.relname <> 'alembic_version'
+          and (
+              obj_description(c.oid, 'pg_class') is null
+              or (a.attnum is not null and col_description(c.oid, a.attnum) is null)
+          )
+        """,
+        [*SCHEMAS, "published"],
     )
 
 
 def test_indicators_are_pure(tx):
-    assert (
-        rows(
-            tx,
-            """
-            select p.oid::regprocedure::text
-            from pg_proc as p
-            where p.pronamespace = 'indicators'::regnamespace
-              and (p.provolatile <> 'i' or p.proparallel <> 's')
-            """,
-        )
-        == []
+    none(
+        tx,
+        """
+        select p.oid::regprocedure::text
+        from pg_proc as p
+        where p.pronamespace = 'indicators'::regnamespace
+          and (p.provolatile <> 'i' or p.proparallel <> 's')
+        """,
     )
 
 
 def test_no_procedure_has_a_setting_or_runs_as_its_owner(tx):
-    assert (
-        rows(
-            tx,
-            """
-            select p.oid::regprocedure::text
-            from pg_proc as p
-            where p.proowner = 'ta_lab2_owner'::regrole
-              and p.prokind = 'p' and (p.prosecdef or p.proconfig is not null)
-            """,
-        )
-        == []
+    none(
+        tx,
+        """
+        select p.oid::regprocedure::text
+        from pg_proc as p
+        where p.proowner = 'ta_lab2_owner'::regrole
+          and p.prokind = 'p' and (p.prosecdef or p.proconfig is not null)
+        """,
     )
 
 
@@ -130,20 +120,17 @@ def test_a_definer_pins_its_search_path_and_has_its_decision(tx):
 
 
 def test_public_may_execute_nothing_of_ours(tx):
-    assert (
-        rows(
-            tx,
-            """
-            select p.oid::regprocedure::text
-            from pg_proc as p
-            where p.proowner = 'ta_lab2_owner'::regrole
-              and (
-                  p.proacl is null
-                  or exists (select from aclexplode(p.proacl) as a where a.grantee = 0)
-              )
-            """,
-        )
-        == []
+    none(
+        tx,
+        """
+        select p.oid::regprocedure::text
+        from pg_proc as p
+        where p.proowner = 'ta_lab2_owner'::regrole
+          and (
+              p.proacl is null
+              or exists (select from aclexplode(p.proacl) as a where a.grantee = 0)
+          )
+        """,
     )
 
 
@@ -190,57 +177,48 @@ ASSETS = """
 
 
 def test_an_asset_table_is_led_by_id(tx):
-    assert (
-        rows(
-            tx,
-            f"""
-            select a.oid::regclass::text
-            from ({ASSETS}) as a
-            where not exists (
-                select
-                from pg_index as i
-                join pg_attribute as c on c.attrelid = i.indrelid and c.attnum = i.indkey[0]
-                where i.indrelid = a.oid and i.indisprimary
-                  and c.attname = 'id' and c.atttypid = 'integer'::regtype
-            )
-            """,
+    none(
+        tx,
+        f"""
+        select a.oid::regclass::text
+        from ({ASSETS}) as a
+        where not exists (
+            select
+            from pg_index as i
+            join pg_attribute as c on c.attrelid = i.indrelid and c.attnum = i.indkey[0]
+            where i.indrelid = a.oid and i.indisprimary
+              and c.attname = 'id' and c.atttypid = 'integer'::regtype
         )
-        == []
+        """,
     )
 
 
 def test_every_unique_rule_of_an_asset_table_contains_id(tx):
-    assert (
-        rows(
-            tx,
-            f"""
-            select i.indexrelid::regclass::text
-            from ({ASSETS}) as a
-            join pg_index as i on i.indrelid = a.oid and i.indisunique
-            where not exists (
-                select
-                from pg_attribute as c
-                where c.attrelid = a.oid and c.attname = 'id' and c.attnum = any (i.indkey::int2[])
-            )
-            """,
+    none(
+        tx,
+        f"""
+        select i.indexrelid::regclass::text
+        from ({ASSETS}) as a
+        join pg_index as i on i.indrelid = a.oid and i.indisunique
+        where not exists (
+            select
+            from pg_attribute as c
+            where c.attrelid = a.oid and c.attname = 'id' and c.attnum = any (i.indkey::int2[])
         )
-        == []
+        """,
     )
 
 
 def test_an_asset_table_has_no_serial_or_identity(tx):
-    assert (
-        rows(
-            tx,
-            f"""
-            select a.oid::regclass::text, c.attname
-            from ({ASSETS}) as a
-            join pg_attribute as c on c.attrelid = a.oid and c.attnum > 0
-            left join pg_attrdef as d on d.adrelid = a.oid and d.adnum = c.attnum
-            where c.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like 'nextval(%%'
-            """,
-        )
-        == []
+    none(
+        tx,
+        f"""
+        select a.oid::regclass::text, c.attname
+        from ({ASSETS}) as a
+        join pg_attribute as c on c.attrelid = a.oid and c.attnum > 0
+        left join pg_attrdef as d on d.adrelid = a.oid and d.adnum = c.attnum
+        where c.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like 'nextval(%%'
+        """,
     )
 
 

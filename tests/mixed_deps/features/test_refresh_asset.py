@@ -7,7 +7,8 @@ import math
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import prices
+
+from tests.support import prices
 
 DAYS = 25
 

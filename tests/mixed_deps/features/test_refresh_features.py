@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from support import prices
 
 from ta_lab2.features import queries
 from ta_lab2.features.errors import RefreshFailed, UnknownAsset
+from tests.support import prices
 
 ASSETS = (1, 2, 3, 52, 1027)
 
@@ -167,6 +167,7 @@ def test_an_asset_that_another_session_holds_is_left_to_it(conn, own_db):
     conn.execute("delete from features.cmc_returns_daily")
     with psycopg.connect(own_db) as other:
         other.execute("select from features.refresh_state as s where s.id = 3 for update")
+        conn.execute("set lock_timeout = '10s'")
         lines = refresh(conn)
     assert "refresh_features: 1 assets left to another session" in lines
     assert rows_written(lines) == 4 * 196

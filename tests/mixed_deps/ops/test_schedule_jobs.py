@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from support import prices
 
 from ta_lab2 import cli
 from ta_lab2.db.migrate import migrate
@@ -16,6 +15,7 @@ from ta_lab2.errors import Refused
 from ta_lab2.ops import queries
 from ta_lab2.ops.errors import CronElsewhere
 from ta_lab2.settings import settings
+from tests.support import prices
 
 JOB = "ta_lab2 refresh_features"
 ASSET = 999_000_001
@@ -25,15 +25,23 @@ IDLE = "select from cron.job_run_details as d where d.status = 'running' having 
 
 @pytest.fixture(scope="module")
 def cron_home(server_url):
-    """The one database of the server that pg_cron serves, migrated; it is left there."""
+    """The one database of the server that pg_cron serves, migrated; dropped if it was made here."""
     with psycopg.connect(server_url, autocommit=True) as server:
         (name,) = server.execute("select current_setting('cron.database_name', true)").fetchone()
         assert name, "the test server must preload pg_cron"
-        if not server.execute("select from pg_database where datname = %s", (name,)).rowcount:
+        stands = server.execute("select from pg_database as d where d.datname = %s", (name,))
+        made = not stands.rowcount
+        if made:
             server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    conninfo = make_conninfo(server_url, dbname=name)
-    migrate(conninfo, say=lambda _: None, ours=True)
-    return conninfo
+        conninfo = make_conninfo(server_url, dbname=name)
+        try:
+            migrate(conninfo, say=lambda _: None, ours=True)
+            yield conninfo
+        finally:
+            if made:
+                server.execute(
+                    sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+                )
 
 
 @pytest.fixture
@@ -201,6 +209,12 @@ def test_the_command_schedules_for_another_database_and_pg_cron_runs_it_there(
     wait(conn, "select from features.cmc_returns_daily where ret_pct_1 = 0.5")
     assert cli.run(["unschedule"]) == 0
     assert jobs(cron) == []
+
+
+def test_without_a_superuser_another_database_says_what_to_set(own_db, means, capsys):
+    means(make_conninfo(own_db, options="-c role=ta_lab2_app"))
+    assert cli.run(["schedule"]) == 2
+    assert "TA_LAB2_ADMIN_URL" in capsys.readouterr().err
 
 
 def test_a_schedule_that_is_none_is_one_clear_sentence(cron, own_db, means, capsys):

@@ -91,7 +91,9 @@ class Checkout:
 
     def sql(self, statement: str, database: str = "ta_lab2") -> str:
         """Run one statement as the superuser; return its bare output."""
-        return self.run("db", "psql", "--database", database, "--", "-XAtc", statement).strip()
+        return self.run(
+            "db", "psql", "--login", "admin", "--database", database, "--", "-XAtc", statement
+        ).strip()
 
     @property
     def pid(self) -> int:
