@@ -373,3 +373,26 @@ def test_a_closure_that_becomes_known_moves_the_numbers_of_all_later_sessions(tx
         assert tx.execute(
             "select timemodel.session_offset('EQUITY', '2024-01-10', -1)"
         ).fetchone() == (date(2024, 1, 8),)
+
+
+def test_a_calendar_that_ends_earlier_says_the_same_about_what_it_covers(tx):
+    """Nothing that is said about a date depends on the calendar after it."""
+    asked = """
+        select s.*, timemodel.session_count('EQUITY', '2024-01-01', s.session_date),
+            case when s.session_no > 2
+                then timemodel.session_offset('EQUITY', s.session_date, -3)
+            end,
+            timemodel.session_date('EQUITY', s.time_close),
+            timemodel.session_close('EQUITY', s.session_date)
+        from timemodel.sessions('EQUITY', '2024-01-01', %s) as s
+    """
+    days = [day for day in JANUARY if day.weekday() < 5]
+    early = {date(2024, 1, 12), date(2024, 1, 26)}
+    queries.load_calendar(tx, "EQUITY", schedule(days, early))
+    for end in JANUARY[4:]:
+        whole = tx.execute(asked, (end,)).fetchall()
+        with tx.transaction(force_rollback=True):
+            tx.execute("update timemodel.dim_sessions set calendar_from = null, calendar_to = null")
+            prefix = schedule([day for day in days if day <= end], early)
+            queries.load_calendar(tx, "EQUITY", replace(prefix, last=end))
+            assert tx.execute(asked, (end,)).fetchall() == whole
