@@ -396,3 +396,18 @@ def test_a_calendar_that_ends_earlier_says_the_same_about_what_it_covers(tx):
             prefix = schedule([day for day in days if day <= end], early)
             queries.load_calendar(tx, "EQUITY", replace(prefix, last=end))
             assert tx.execute(asked, (end,)).fetchall() == whole
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(GOOD, opens=[GOOD.opens[0] + HOUR, *GOOD.opens[1:]]),
+        replace(GOOD, closes=[GOOD.closes[0] - HOUR, *GOOD.closes[1:]]),
+        replace(GOOD, early=[True, *GOOD.early[1:]]),
+    ],
+    ids=["opens", "closes", "early"],
+)
+def test_each_column_alone_is_a_change(tx, changed):
+    queries.load_calendar(tx, "EQUITY", GOOD)
+    assert queries.load_calendar(tx, "EQUITY", changed) == Changes(0, 1, 0)
+    assert stored(tx) == rows_of(changed)
