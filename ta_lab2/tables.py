@@ -4,5 +4,6 @@ from ta_lab2.bars import tables as bars
 from ta_lab2.db.tables import metadata
 from ta_lab2.features import tables as features
 from ta_lab2.observability import tables as observability
+from ta_lab2.timemodel import tables as timemodel
 
-__all__ = ["bars", "features", "metadata", "observability"]
+__all__ = ["bars", "features", "metadata", "observability", "timemodel"]

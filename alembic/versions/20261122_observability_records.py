@@ -8,7 +8,7 @@ them away. ``features.refresh_asset`` says more than one number from here on.
 from alembic import op
 
 revision = "20261122_observability_records"
-down_revision = "20261122_features_returns"
+down_revision = "20261122_timemodel_sessions"
 
 HEX = "correlation_id ~ '^[0-9a-f]{32}$'"
 NAME = "~ '^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)*$'"

@@ -6,6 +6,7 @@ from sqlalchemy import Column, Computed, Double, ForeignKey, Integer, Table, Tex
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from ta_lab2.db.tables import metadata
+from ta_lab2.timemodel.tables import dim_sessions
 
 dim_assets = Table(
     "dim_assets",
@@ -13,6 +14,7 @@ dim_assets = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("symbol", Text, nullable=False),
     Column("slug", Text, nullable=False, unique=True),
+    Column("session_id", Text, ForeignKey(dim_sessions.c.session_id), nullable=False),
     schema="bars",
 )
 

@@ -1,0 +1,18 @@
+-- timemodel.next_session(p_session_id, p_date): the first session after a date, as its date.
+--
+--     select timemodel.next_session('EQUITY', '2024-03-29');   -- Good Friday: 2024-04-01
+--
+-- The date itself, session or not, is never the answer.
+--
+-- requires: functions/timemodel/session_offset.sql
+
+create or replace function timemodel.next_session(p_session_id text, p_date date)
+returns date
+language sql
+stable strict parallel safe
+as $$
+select timemodel.session_offset(p_session_id, p_date, 1)
+$$;
+
+comment on function timemodel.next_session(text, date) is
+    'The date of the first session after the date.';

@@ -1,0 +1,1 @@
+"""Time: when a market is open, and which sessions a range of dates has."""
