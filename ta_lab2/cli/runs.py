@@ -18,7 +18,7 @@ from ta_lab2.observability.queries import Run
 
 MOST_PROBLEMS: Final = 20
 _COLOURS: Final = {"done": "green", "running": "cyan", "partial": "yellow"}
-_COUNTS: Final = ("assets", "failed", "rows_written", "rows_unchanged")
+_COUNTS: Final = ("assets", "failed", "rows_written")
 
 
 def runs(
@@ -50,7 +50,7 @@ def table(found: Sequence[Run]) -> Table:
     """Return the runs as a table, the newest first."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Runs", title_justify="left")
     for name in ("began (UTC)", "run", "status"):
-        made.add_column(name)
+        made.add_column(name, no_wrap=True)
     for name in ("seconds", *(count.replace("_", " ") for count in _COUNTS)):
         made.add_column(name, justify="right")
     for run in found:
