@@ -9,3 +9,9 @@ class AssetIsAnother(DatabaseRaised, sqlstate="TA201"):
     """A file's id and slug belong to two assets."""
 
     exit_code = 2
+
+
+class PricesAreKept(DatabaseRaised, sqlstate="TA202"):
+    """A TRUNCATE would remove candles without a trace."""
+
+    exit_code = 2

@@ -65,3 +65,23 @@ price_rejects = Table(
     Column("rejected_at", TIMESTAMP(timezone=True), nullable=False),
     schema="bars",
 )
+
+dim_consumers = Table(
+    "dim_consumers",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("description", Text, nullable=False),
+    schema="bars",
+)
+
+dirty_range = Table(
+    "dirty_range",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("consumer", Text, ForeignKey(dim_consumers.c.consumer), primary_key=True),
+    Column("range_id", Uuid, primary_key=True),
+    Column("from_ts", TIMESTAMP(timezone=True), nullable=False),
+    Column("to_ts", TIMESTAMP(timezone=True), nullable=False),
+    Column("logged_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="bars",
+)
