@@ -15,3 +15,21 @@ class PricesAreKept(DatabaseRaised, sqlstate="TA202"):
     """A TRUNCATE would remove candles without a trace."""
 
     exit_code = 2
+
+
+class NoMomentGiven(DatabaseRaised, sqlstate="TA203"):
+    """What was known when was not said."""
+
+    exit_code = 2
+
+
+class AssetWithoutPrices(DatabaseRaised, sqlstate="TA204"):
+    """No prices of that asset were ever loaded."""
+
+    exit_code = 2
+
+
+class PricesNotKnownYet(DatabaseRaised, sqlstate="TA205"):
+    """The moment lies before the asset's first load."""
+
+    exit_code = 2

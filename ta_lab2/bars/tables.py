@@ -29,6 +29,7 @@ cmc_price_histories7 = Table(
     Column("market_cap", Double),
     Column("time_high", TIMESTAMP(timezone=True)),
     Column("time_low", TIMESTAMP(timezone=True)),
+    Column("recorded_at", TIMESTAMP(timezone=True), nullable=False),
     schema="bars",
 )
 
@@ -83,5 +84,34 @@ dirty_range = Table(
     Column("from_ts", TIMESTAMP(timezone=True), nullable=False),
     Column("to_ts", TIMESTAMP(timezone=True), nullable=False),
     Column("logged_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="bars",
+)
+
+price_clock = Table(
+    "price_clock",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("first_recorded_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("recorded_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("written_by", Text, nullable=False),
+    schema="bars",
+)
+
+price_revisions = Table(
+    "price_revisions",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("ts", TIMESTAMP(timezone=True), primary_key=True),
+    Column("open", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("close", Double, nullable=False),
+    Column("volume", Double),
+    Column("market_cap", Double),
+    Column("time_high", TIMESTAMP(timezone=True)),
+    Column("time_low", TIMESTAMP(timezone=True)),
+    Column("recorded_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("superseded_at", TIMESTAMP(timezone=True), primary_key=True),
+    Column("replaced_by", Text, nullable=False),
     schema="bars",
 )
