@@ -1,6 +1,6 @@
 """bars: when each candle was stored, and every version that it had before
 
-``price_clock`` is both the lock and the clock of an asset's candles: a transaction that changes them takes
+``price_state`` is the lock and the clock of an asset's candles: a transaction that changes them takes
 the asset's row and gets one moment, later than every moment before it. So the versions of a candle never
 overlap, whichever of two transactions began first. Candles that are already there count as known from now on:
 nobody wrote down when they came.
@@ -12,7 +12,7 @@ revision = "20261122_bars_revisions"
 down_revision = "20261122_bars_dirty_ranges"
 
 COMMENTS = {
-    "bars.price_clock": (
+    "bars.price_state": (
         "When an asset''s candles were first and last written."
         " Who changes candles holds the asset''s row until the end of the transaction.",
         {
@@ -65,7 +65,7 @@ def upgrade() -> None:
         " 'When this version of the candle was stored: the begin of its transaction.'"
     )
     op.execute("""
-        create table bars.price_clock (
+        create table bars.price_state (
             id                integer primary key references bars.dim_assets,
             first_recorded_at timestamptz not null,
             recorded_at       timestamptz not null,
@@ -97,16 +97,16 @@ def upgrade() -> None:
         op.execute(f"comment on table {table} is '{what}'")
         for column, meaning in columns.items():
             op.execute(f"comment on column {table}.{column} is '{meaning}'")
-    op.execute("grant insert, update on bars.price_clock to ta_lab2_app")
+    op.execute("grant insert, update on bars.price_state to ta_lab2_app")
     op.execute("grant insert on bars.price_revisions to ta_lab2_app")
     op.execute("""
-        insert into bars.price_clock (id, first_recorded_at, recorded_at, written_by)
+        insert into bars.price_state (id, first_recorded_at, recorded_at, written_by)
         select distinct p.id, p.recorded_at, p.recorded_at, pg_current_xact_id()::text
         from bars.cmc_price_histories7 as p
     """)
     op.execute("""
         insert into ta_meta.table_class (schema_name, table_name, class)
-        values ('bars', 'price_clock', 'asset'),
+        values ('bars', 'price_state', 'asset'),
                ('bars', 'price_revisions', 'asset')
     """)
     op.execute(f"""
@@ -115,16 +115,16 @@ def upgrade() -> None:
         from bars.cmc_price_histories7 as p
     """)
     op.execute("""
-        create view published.price_clock as
+        create view published.price_state as
         select c.id, c.first_recorded_at, c.recorded_at
-        from bars.price_clock as c
+        from bars.price_state as c
     """)
     op.execute(f"""
         create view published.price_revisions as
         select {CANDLE}, p.recorded_at, p.superseded_at, p.replaced_by
         from bars.price_revisions as p
     """)
-    for view in ["price_clock", "price_revisions"]:
+    for view in ["price_state", "price_revisions"]:
         op.execute(f"comment on view published.{view} is 'bars.{view}, to be read.'")
 
 
@@ -132,7 +132,7 @@ def downgrade() -> None:
     for path, function in TRIGGERS.items():
         op.execute(f"drop function if exists {function} cascade")
         op.execute(f"delete from ta_meta.routine_file as f where f.path = '{path}'")
-    for name in ["price_revisions", "price_clock"]:
+    for name in ["price_revisions", "price_state"]:
         op.execute(f"drop view published.{name}")
         op.execute(f"drop table bars.{name}")
     op.execute("drop view published.cmc_price_histories7")
@@ -147,5 +147,5 @@ def downgrade() -> None:
     op.execute("alter table bars.cmc_price_histories7 drop column recorded_at")
     op.execute("""
         delete from ta_meta.table_class as c
-        where c.schema_name = 'bars' and c.table_name in ('price_clock', 'price_revisions')
+        where c.schema_name = 'bars' and c.table_name in ('price_state', 'price_revisions')
     """)

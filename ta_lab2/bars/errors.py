@@ -33,3 +33,27 @@ class PricesNotKnownYet(DatabaseRaised, sqlstate="TA205"):
     """The moment lies before the asset's first load."""
 
     exit_code = 2
+
+
+class UnknownSource(DatabaseRaised, sqlstate="TA206"):
+    """No row of ``dim_sources`` has that name."""
+
+    exit_code = 2
+
+
+class UnknownLoad(DatabaseRaised, sqlstate="TA207"):
+    """No load has that number."""
+
+    exit_code = 2
+
+
+class LoadIsUndone(DatabaseRaised, sqlstate="TA208"):
+    """The load was taken back before."""
+
+    exit_code = 2
+
+
+class LoadIsBuiltUpon(DatabaseRaised, sqlstate="TA209"):
+    """A later change touched candles of the load that is to be taken back."""
+
+    exit_code = 2

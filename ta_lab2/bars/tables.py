@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Computed, Double, ForeignKey, Integer, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Computed,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from ta_lab2.db.tables import metadata
@@ -64,6 +75,7 @@ price_rejects = Table(
     Column("raw_md5", Text, Computed("md5(raw)", persisted=True), primary_key=True),
     Column("reason", Text, nullable=False),
     Column("rejected_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("load", Uuid, ForeignKey("bars.loads.load")),
     schema="bars",
 )
 
@@ -87,13 +99,14 @@ dirty_range = Table(
     schema="bars",
 )
 
-price_clock = Table(
-    "price_clock",
+price_state = Table(
+    "price_state",
     metadata,
     Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
     Column("first_recorded_at", TIMESTAMP(timezone=True), nullable=False),
     Column("recorded_at", TIMESTAMP(timezone=True), nullable=False),
     Column("written_by", Text, nullable=False),
+    Column("source", Text, ForeignKey("bars.dim_sources.source")),
     schema="bars",
 )
 
@@ -113,5 +126,39 @@ price_revisions = Table(
     Column("recorded_at", TIMESTAMP(timezone=True), nullable=False),
     Column("superseded_at", TIMESTAMP(timezone=True), primary_key=True),
     Column("replaced_by", Text, nullable=False),
+    schema="bars",
+)
+
+dim_sources = Table(
+    "dim_sources",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("volume_unit", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    schema="bars",
+)
+
+loads = Table(
+    "loads",
+    metadata,
+    Column("load", Uuid, primary_key=True),
+    Column("file", Text, nullable=False),
+    Column("sha256", Text),
+    Column("source", Text, ForeignKey(dim_sources.c.source), nullable=False),
+    Column("id", Integer, ForeignKey(dim_assets.c.id), nullable=False),
+    Column("started_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("finished_at", TIMESTAMP(timezone=True)),
+    Column("recorded_at", TIMESTAMP(timezone=True)),
+    Column("source_before", Text, ForeignKey(dim_sources.c.source)),
+    Column("loaded", BigInteger, nullable=False),
+    Column("unchanged", BigInteger, nullable=False),
+    Column("revised", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("forming", BigInteger, nullable=False),
+    Column("other_source", BigInteger, nullable=False),
+    Column("other_differing", BigInteger, nullable=False),
+    Column("other_new", BigInteger, nullable=False),
+    Column("undone_at", TIMESTAMP(timezone=True)),
+    Index("loads_by_asset", "id", "recorded_at"),
     schema="bars",
 )

@@ -16,7 +16,7 @@ declare
 begin
     select c.recorded_at
     into v_at
-    from bars.price_clock as c
+    from bars.price_state as c
     where c.id = p_id
       and c.written_by = pg_current_xact_id()::text
       -- In a database that was restored elsewhere an old number may come again.
@@ -24,7 +24,7 @@ begin
     if found then
         return v_at;
     end if;
-    insert into bars.price_clock as c (id, first_recorded_at, recorded_at, written_by)
+    insert into bars.price_state as c (id, first_recorded_at, recorded_at, written_by)
     values (p_id, now(), now(), pg_current_xact_id()::text)
     on conflict (id) do update
     set recorded_at = greatest(excluded.recorded_at, c.recorded_at + interval '1 microsecond'),

@@ -38,7 +38,7 @@ begin
     select w.id, c.first_recorded_at
     into v_id, v_first
     from unnest(p_asset_ids) as w (id)
-    left join bars.price_clock as c on c.id = w.id
+    left join bars.price_state as c on c.id = w.id
     where c.first_recorded_at is null or c.first_recorded_at > p_known_at
     order by c.first_recorded_at is not null, w.id
     limit 1;
@@ -51,7 +51,7 @@ begin
     if not found and p_asset_ids is null then
         select min(c.first_recorded_at)
         into v_first
-        from bars.price_clock as c
+        from bars.price_state as c
         having min(c.first_recorded_at) > p_known_at;
     end if;
     if found then

@@ -226,7 +226,7 @@ def test_a_load_is_one_moment_and_a_second_one_of_the_same_file_none(conn, tmp_p
     state = """
         select p.xmin::text, p.recorded_at, c.xmin::text
         from bars.cmc_price_histories7 as p
-        join bars.price_clock as c using (id)
+        join bars.price_state as c using (id)
     """
     stored = conn.execute(state).fetchall()
     assert len({at for _, at, _ in stored}) == 1
@@ -239,7 +239,7 @@ def test_research_reads_prices_through_this_alone(tx):
     prices.put(tx, 1, {0: 1})
     tx.execute("set local role ta_lab2_research")
     assert as_of(tx, datetime.max) == {(1, 0): 1}
-    for table in ("cmc_price_histories7", "price_revisions", "price_clock"):
+    for table in ("cmc_price_histories7", "price_revisions", "price_state"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), tx.transaction():
             tx.execute(f"select * from bars.{table}")
     tx.execute("set local role ta_lab2_reader")
