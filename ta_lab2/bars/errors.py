@@ -57,3 +57,15 @@ class LoadIsBuiltUpon(DatabaseRaised, sqlstate="TA209"):
     """A later change touched candles of the load that is to be taken back."""
 
     exit_code = 2
+
+
+class UnknownAsset(DatabaseRaised, sqlstate="TA210"):
+    """No asset has that id."""
+
+    exit_code = 2
+
+
+class SlugIsTaken(DatabaseRaised, sqlstate="TA211"):
+    """Another asset has that slug."""
+
+    exit_code = 2

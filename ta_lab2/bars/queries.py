@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -101,6 +102,51 @@ def load_staged(
         counts = cursor.fetchone()
     assert counts is not None
     return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """An asset and what is stored of it."""
+
+    id: int
+    symbol: str
+    slug: str
+    source: str | None
+    candles: int
+    first_day: date | None
+    last_day: date | None
+    revisions: int
+    loads: int
+    recorded_at: datetime | None
+
+
+def assets(conn: Connection, asset_id: int | None = None) -> list[Asset]:
+    """Return every asset by id, or the one that is asked for."""
+    with conn.cursor(row_factory=class_row(Asset)) as cursor:
+        cursor.execute(
+            """
+            select a.id, a.symbol, a.slug, a.source, a.candles, a.first_day, a.last_day,
+                a.revisions, a.loads, a.recorded_at
+            from bars.asset_summary(%s) as a
+            order by a.id
+            """,
+            (asset_id,),
+        )
+        return cursor.fetchall()
+
+
+def rename(conn: Connection, asset_id: int, *, symbol: str | None, slug: str | None) -> None:
+    """Give an asset another ticker or slug; None leaves it."""
+    with translated():
+        conn.execute("select bars.rename_asset(%s, %s, %s)", (asset_id, symbol, slug))
+
+
+def delete_prices(conn: Connection, asset_id: int) -> int:
+    """Delete an asset's candles, which the revision log keeps; return how many there were."""
+    with translated():
+        row = conn.execute("select bars.delete_prices(%s)", (asset_id,)).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def undo(conn: Connection, load: UUID) -> Undone:

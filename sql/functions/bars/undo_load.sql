@@ -54,13 +54,16 @@ begin
     into v_candles, v_load, v_file
     from (values (null)) as one (row)
     left join builder as b on true;
+    if v_load is not null and v_candles = 0 then
+        raise exception 'load % cannot be taken back alone', p_load
+            using errcode = 'TA209',
+                  detail = format('Load %s, of %s, belongs to the same transaction.', v_load, v_file),
+                  hint = 'Delete its candles, or load the file that has the right ones.';
+    end if;
     if v_load is not null then
         raise exception 'load % cannot be taken back before load %', p_load, v_load
             using errcode = 'TA209',
-                  detail = case
-                      when v_candles > 0 then format('That one, of %s, changed candles of it; %s stand no more.', v_file, v_candles)
-                      else format('That one, of %s, belongs to the same transaction.', v_file)
-                  end,
+                  detail = format('That one, of %s, changed candles of it; %s stand no more.', v_file, v_candles),
                   hint = format('`ta-lab2 ingest --undo %s` takes that one back first.', v_load);
     end if;
     if v_candles > 0 then
