@@ -28,6 +28,37 @@ class Loaded:
     counts: Counts
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a file holds as it stands, before the database judges its lines."""
+
+    lines: int
+    faulty: int
+    first_day: str
+    last_day: str
+    start: tuple[str, ...]
+
+
+def preview(file: PriceFile, *, shown: int = 3) -> Preview:
+    """Return what a file holds; nothing is loaded, and no database is asked."""
+    place = file.columns().index("day")
+    lines = faulty = 0
+    first_day = last_day = ""
+    start: list[str] = []
+    for _, text, fault, cells in file.lines():
+        lines += 1
+        if len(start) < shown:
+            start.append(text)
+        if fault:
+            faulty += 1
+            continue
+        # ISO dates sort as text.
+        if day := (cells[place] or "")[:10]:
+            first_day = min(first_day or day, day)
+            last_day = max(last_day, day)
+    return Preview(lines, faulty, first_day, last_day, tuple(start))
+
+
 def find(names: Sequence[str]) -> list[PriceFile]:
     """Return the price files that names, folders and patterns mean, all recognised.
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ta_lab2.bars import ingest as prices
 from ta_lab2.bars import queries
+from ta_lab2.bars.formats import PriceFile
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
@@ -40,6 +41,10 @@ def ingest(
     switch: Annotated[
         bool, typer.Option("--switch", help="Make this the source of its assets from now on.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what the files hold; load nothing, ask no database."),
+    ] = False,
     undo: Annotated[
         UUID | None,
         typer.Option(metavar="LOAD", help="Take a load back; `select * from loads` lists them."),
@@ -50,7 +55,7 @@ def ingest(
     If one of the files cannot be read or its layout is not known, nothing is loaded.
     """
     if undo is not None:
-        if files or source or extend or switch:
+        if files or source or extend or switch or dry_run:
             raise Refused("--undo takes a load back and goes with nothing else")
         _undo(undo)
         return
@@ -62,6 +67,10 @@ def ingest(
             "--extend keeps the assets' own source, --switch gives them another.",
         )
     found = prices.find(files)
+    if dry_run:
+        for file in found:
+            _show_preview(file, source)
+        return
     done: list[prices.Loaded] = []
     with psycopg.connect(app_conninfo(), application_name="ta-lab2 ingest") as conn:
         try:
@@ -78,6 +87,22 @@ def ingest(
     console.say(f"to take it back: ta-lab2 ingest --undo {which}")
     if len(done) > 1:
         console.say("which LOAD: select load, file from loads order by started_at")
+
+
+def _show_preview(file: PriceFile, source: str | None) -> None:
+    """Print a file's layout, which of its columns go where, its range and its first lines."""
+    seen = prices.preview(file)
+    columns = ", ".join(f"{name} as {column}" for name, column in file.format.staged.items())
+    days = f"from {seen.first_day} to {seen.last_day}" if seen.first_day else "without a date"
+    for line in (
+        str(file.path),
+        f"  asset    {file.asset_id} {file.slug}",
+        f"  format   {file.format.name}, source {source or file.format.source}",
+        f"  columns  {columns}",
+        f"  lines    {seen.lines:,} {days}, {seen.faulty:,} that cannot be split",
+        *(f"  {text}" for text in seen.start),
+    ):
+        console.out.print(line, markup=False)
 
 
 def _undo(load: UUID) -> None:

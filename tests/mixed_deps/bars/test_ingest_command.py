@@ -158,6 +158,7 @@ def test_lines_of_another_source_are_counted_and_explained(tmp_path, capsys, dat
         (["--undo", "x"], "should be a valid UUID"),
         (["--undo", "6f1c0d6e-9d4a-4b0e-8f3e-2b8a4c1d7e55"], "there is no load"),
         (["--undo", "6f1c0d6e-9d4a-4b0e-8f3e-2b8a4c1d7e55", "--extend"], "nothing else"),
+        (["--undo", "6f1c0d6e-9d4a-4b0e-8f3e-2b8a4c1d7e55", "--dry-run"], "nothing else"),
         (["--extend", "--switch", "."], "exclude each other"),
         ([], "no file is named"),
     ],
@@ -166,3 +167,25 @@ def test_words_that_do_not_go_together_are_refused(capsys, words, told):
     status, _, err = run(capsys, "ingest", *words)
     assert status == 2
     assert told in " ".join(err.replace("│", " ").split())
+
+
+def test_a_dry_run_shows_what_the_files_hold_and_loads_nothing(tmp_path, capsys, database):
+    prices.export(tmp_path, *(prices.export_row(f"2020-01-0{day}") for day in (5, 4, 3, 2)), "x;y")
+    prices.daily(tmp_path, name="2_litecoin.csv")
+    status, out, err = run(capsys, "ingest", "--dry-run", tmp_path)
+    assert (status, err) == (0, "")
+    text = [" ".join(words) for words in out]
+    assert text[:2] == [str(tmp_path / "1_bitcoin.csv"), "asset 1 bitcoin"]
+    assert "format CoinMarketCap export, source coinmarketcap" in text
+    assert any("timeOpen as day" in line and "marketCap as market_cap" in line for line in text)
+    assert "lines 5 from 2020-01-02 to 2020-01-05, 1 that cannot be split" in text
+    assert prices.export_row("2020-01-03") in text
+    assert prices.export_row("2020-01-02") not in text
+    assert "lines 0 without a date, 0 that cannot be split" in text
+    assert candles(database) == 0
+
+
+def test_a_dry_run_needs_no_database(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    settings.cache_clear()
+    assert run(capsys, "ingest", "--dry-run", prices.daily(tmp_path, GOOD))[0] == 0
