@@ -9,3 +9,63 @@ class AssetIsAnother(DatabaseRaised, sqlstate="TA201"):
     """A file's id and slug belong to two assets."""
 
     exit_code = 2
+
+
+class PricesAreKept(DatabaseRaised, sqlstate="TA202"):
+    """A TRUNCATE would remove candles without a trace."""
+
+    exit_code = 2
+
+
+class NoMomentGiven(DatabaseRaised, sqlstate="TA203"):
+    """What was known when was not said."""
+
+    exit_code = 2
+
+
+class AssetWithoutPrices(DatabaseRaised, sqlstate="TA204"):
+    """No prices of that asset were ever loaded."""
+
+    exit_code = 2
+
+
+class PricesNotKnownYet(DatabaseRaised, sqlstate="TA205"):
+    """The moment lies before the asset's first load."""
+
+    exit_code = 2
+
+
+class UnknownSource(DatabaseRaised, sqlstate="TA206"):
+    """No row of ``dim_sources`` has that name."""
+
+    exit_code = 2
+
+
+class UnknownLoad(DatabaseRaised, sqlstate="TA207"):
+    """No load has that number."""
+
+    exit_code = 2
+
+
+class LoadIsUndone(DatabaseRaised, sqlstate="TA208"):
+    """The load was taken back before."""
+
+    exit_code = 2
+
+
+class LoadIsBuiltUpon(DatabaseRaised, sqlstate="TA209"):
+    """A later change touched candles of the load that is to be taken back."""
+
+    exit_code = 2
+
+
+class UnknownAsset(DatabaseRaised, sqlstate="TA210"):
+    """No asset has that id."""
+
+    exit_code = 2
+
+
+class SlugIsTaken(DatabaseRaised, sqlstate="TA211"):
+    """Another asset has that slug."""
+
+    exit_code = 2

@@ -27,6 +27,8 @@ class Format:
     delimiter: str
     header: tuple[str, ...]
     staged: Mapping[str, str]
+    #: Whose layout it is, as ``bars.dim_sources`` names it.
+    source: str = "coinmarketcap"
 
 
 _EXPORT: Final = (

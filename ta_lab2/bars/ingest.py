@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from psycopg import Connection
 
@@ -20,9 +21,42 @@ from ta_lab2.errors import Refused
 class Loaded:
     """One file that is in, and what became of its lines."""
 
+    load: UUID
     file: PriceFile
     symbol: str
+    source: str
     counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a file holds as it stands, before the database judges its lines."""
+
+    lines: int
+    faulty: int
+    first_day: str
+    last_day: str
+    start: tuple[str, ...]
+
+
+def preview(file: PriceFile, *, shown: int = 3) -> Preview:
+    """Return what a file holds; nothing is loaded, and no database is asked."""
+    place = file.columns().index("day")
+    lines = faulty = 0
+    first_day = last_day = ""
+    start: list[str] = []
+    for _, text, fault, cells in file.lines():
+        lines += 1
+        if len(start) < shown:
+            start.append(text)
+        if fault:
+            faulty += 1
+            continue
+        # ISO dates sort as text.
+        if day := (cells[place] or "")[:10]:
+            first_day = min(first_day or day, day)
+            last_day = max(last_day, day)
+    return Preview(lines, faulty, first_day, last_day, tuple(start))
 
 
 def find(names: Sequence[str]) -> list[PriceFile]:
@@ -50,12 +84,22 @@ def find(names: Sequence[str]) -> list[PriceFile]:
     return files
 
 
-def load(conn: Connection, file: PriceFile) -> Loaded:
+def load(
+    conn: Connection,
+    file: PriceFile,
+    *,
+    source: str | None = None,
+    extend: bool = False,
+    switch: bool = False,
+) -> Loaded:
     """Load one file in one transaction: all of it is in, or nothing.
 
-    A second load of the same file changes nothing.
+    A second load of the same file changes nothing. Where the asset's candles come from another
+    source, nothing is stored without ``extend`` (new sessions) or ``switch`` (all of them).
     """
-    number = uuid4()
+    number, source = uuid4(), source or file.format.source
+    with file.path.open("rb") as bytes_of:
+        sha256 = hashlib.file_digest(bytes_of, "sha256").hexdigest()
     with conn.transaction():
         queries.stage(conn, number, file.columns(), file.lines())
         counts = queries.load_staged(
@@ -65,8 +109,12 @@ def load(conn: Connection, file: PriceFile) -> Loaded:
             asset_id=file.asset_id,
             slug=file.slug,
             columns=file.columns(),
+            source=source,
+            sha256=sha256,
+            extend=extend,
+            switch=switch,
         )
-        return Loaded(file, queries.symbol(conn, file.asset_id), counts)
+        return Loaded(number, file, queries.symbol(conn, file.asset_id), source, counts)
 
 
 def _expand(name: str) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -23,6 +24,9 @@ class Counts:
     revised: int
     rejected: int
     forming: int
+    other_source: int = 0
+    other_differing: int = 0
+    other_new: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,39 @@ def stage(
             copy.write_row((load, number, raw, fault, *cells))
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What taking a load back did to the candles."""
+
+    removed: int
+    restored: int
+
+
 def load_staged(
-    conn: Connection, load: UUID, *, file: Path, asset_id: int, slug: str, columns: Sequence[str]
+    conn: Connection,
+    load: UUID,
+    *,
+    file: Path,
+    asset_id: int,
+    slug: str,
+    columns: Sequence[str],
+    source: str,
+    sha256: str,
+    extend: bool,
+    switch: bool,
 ) -> Counts:
     """Turn the staged lines of one load into candles; return what became of them."""
     with conn.cursor(row_factory=class_row(Counts)) as cursor, translated():
         cursor.execute(
             """
-            select c.loaded, c.unchanged, c.revised, c.rejected, c.forming
+            select c.loaded, c.unchanged, c.revised, c.rejected, c.forming,
+                c.other_source, c.other_differing, c.other_new
             from bars.load_staged_prices(
-                %(load)s, %(file)s, %(id)s, %(slug)s, %(columns)s::text[]
+                %(load)s, %(file)s, %(id)s, %(slug)s, %(columns)s::text[],
+                p_source => %(source)s,
+                p_sha256 => %(sha256)s,
+                p_extend => %(extend)s,
+                p_switch => %(switch)s
             ) as c
             """,
             {
@@ -66,11 +93,77 @@ def load_staged(
                 "id": asset_id,
                 "slug": slug,
                 "columns": list(columns),
+                "source": source,
+                "sha256": sha256,
+                "extend": extend,
+                "switch": switch,
             },
         )
         counts = cursor.fetchone()
     assert counts is not None
     return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """An asset and what is stored of it."""
+
+    id: int
+    symbol: str
+    slug: str
+    source: str | None
+    candles: int
+    first_day: date | None
+    last_day: date | None
+    revisions: int
+    loads: int
+    recorded_at: datetime | None
+
+
+def assets(conn: Connection, asset_id: int | None = None) -> list[Asset]:
+    """Return every asset by id, or the one that is asked for."""
+    with conn.cursor(row_factory=class_row(Asset)) as cursor:
+        cursor.execute(
+            """
+            select a.id, a.symbol, a.slug, a.source, a.candles, a.first_day, a.last_day,
+                a.revisions, a.loads, a.recorded_at
+            from bars.asset_summary(%s) as a
+            order by a.id
+            """,
+            (asset_id,),
+        )
+        return cursor.fetchall()
+
+
+def rename(conn: Connection, asset_id: int, *, symbol: str | None, slug: str | None) -> None:
+    """Give an asset another ticker or slug; None leaves it."""
+    with translated():
+        conn.execute("select bars.rename_asset(%s, %s, %s)", (asset_id, symbol, slug))
+
+
+def delete_prices(conn: Connection, asset_id: int) -> int:
+    """Delete an asset's candles, which the revision log keeps; return how many there were."""
+    with translated():
+        row = conn.execute("select bars.delete_prices(%s)", (asset_id,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def undo(conn: Connection, load: UUID) -> Undone:
+    """Take a load back; return what that did to the candles."""
+    with conn.cursor(row_factory=class_row(Undone)) as cursor, translated():
+        cursor.execute("select u.removed, u.restored from bars.undo_load(%s) as u", (load,))
+        undone = cursor.fetchone()
+    assert undone is not None
+    return undone
+
+
+def source(conn: Connection, asset_id: int) -> str | None:
+    """Return where an asset's candles come from, None before the first."""
+    row = conn.execute(
+        "select t.source from bars.price_state as t where t.id = %s", (asset_id,)
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 def symbol(conn: Connection, asset_id: int) -> str:

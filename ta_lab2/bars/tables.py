@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Computed, Double, ForeignKey, Integer, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Computed,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from ta_lab2.db.tables import metadata
@@ -31,6 +42,7 @@ cmc_price_histories7 = Table(
     Column("market_cap", Double),
     Column("time_high", TIMESTAMP(timezone=True)),
     Column("time_low", TIMESTAMP(timezone=True)),
+    Column("recorded_at", TIMESTAMP(timezone=True), nullable=False),
     schema="bars",
 )
 
@@ -65,5 +77,90 @@ price_rejects = Table(
     Column("raw_md5", Text, Computed("md5(raw)", persisted=True), primary_key=True),
     Column("reason", Text, nullable=False),
     Column("rejected_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("load", Uuid, ForeignKey("bars.loads.load")),
+    schema="bars",
+)
+
+dim_consumers = Table(
+    "dim_consumers",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("description", Text, nullable=False),
+    schema="bars",
+)
+
+dirty_range = Table(
+    "dirty_range",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("consumer", Text, ForeignKey(dim_consumers.c.consumer), primary_key=True),
+    Column("range_id", Uuid, primary_key=True),
+    Column("from_ts", TIMESTAMP(timezone=True), nullable=False),
+    Column("to_ts", TIMESTAMP(timezone=True), nullable=False),
+    Column("logged_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="bars",
+)
+
+price_state = Table(
+    "price_state",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("first_recorded_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("recorded_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("written_by", Text, nullable=False),
+    Column("source", Text, ForeignKey("bars.dim_sources.source")),
+    schema="bars",
+)
+
+price_revisions = Table(
+    "price_revisions",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("ts", TIMESTAMP(timezone=True), primary_key=True),
+    Column("open", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("close", Double, nullable=False),
+    Column("volume", Double),
+    Column("market_cap", Double),
+    Column("time_high", TIMESTAMP(timezone=True)),
+    Column("time_low", TIMESTAMP(timezone=True)),
+    Column("recorded_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("superseded_at", TIMESTAMP(timezone=True), primary_key=True),
+    Column("replaced_by", Text, nullable=False),
+    schema="bars",
+)
+
+dim_sources = Table(
+    "dim_sources",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("volume_unit", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    schema="bars",
+)
+
+loads = Table(
+    "loads",
+    metadata,
+    Column("load", Uuid, primary_key=True),
+    Column("file", Text, nullable=False),
+    Column("sha256", Text),
+    Column("source", Text, ForeignKey(dim_sources.c.source), nullable=False),
+    Column("id", Integer, ForeignKey(dim_assets.c.id), nullable=False),
+    Column("started_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("finished_at", TIMESTAMP(timezone=True)),
+    Column("recorded_at", TIMESTAMP(timezone=True)),
+    Column("source_before", Text, ForeignKey(dim_sources.c.source)),
+    Column("loaded", BigInteger, nullable=False),
+    Column("unchanged", BigInteger, nullable=False),
+    Column("revised", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("forming", BigInteger, nullable=False),
+    Column("other_source", BigInteger, nullable=False),
+    Column("other_differing", BigInteger, nullable=False),
+    Column("other_new", BigInteger, nullable=False),
+    Column("undone_at", TIMESTAMP(timezone=True)),
+    Index("loads_by_asset", "id", "recorded_at"),
     schema="bars",
 )

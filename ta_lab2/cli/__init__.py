@@ -13,7 +13,18 @@ import typer
 from typer.exceptions import TyperException
 
 import ta_lab2
-from ta_lab2.cli import calendar, console, db, demo, doctor, ingest, refresh, runs, schedule
+from ta_lab2.cli import (
+    assets,
+    calendar,
+    console,
+    db,
+    demo,
+    doctor,
+    ingest,
+    refresh,
+    runs,
+    schedule,
+)
 from ta_lab2.errors import DatabaseRaised, TaLabError
 
 INTERRUPTED = 130
@@ -28,6 +39,7 @@ app = typer.Typer(
 db.app.command("doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")
 app.add_typer(calendar.app, name="calendar")
+app.add_typer(assets.app, name="assets")
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("refresh")(refresh.refresh)

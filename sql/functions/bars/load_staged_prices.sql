@@ -1,12 +1,16 @@
--- bars.load_staged_prices(p_load, p_file, p_id, p_slug, p_columns, p_at): turn staged lines into candles, as counts.
+-- bars.load_staged_prices(p_load, p_file, p_id, p_slug, p_columns, ...): turn staged lines into candles, as counts.
 --
 --     select * from bars.load_staged_prices(:load, '/data/1_bitcoin.csv', 1, 'bitcoin', '{volume}');
 --
--- Every staged line ends in exactly one of the counts. A candle whose session has not ended
--- at p_at is forming and left out. A day given twice with other values loads neither line:
--- which of them is right cannot be known. A column that is not in p_columns leaves the stored
--- value alone. Two loads at once follow each other.
+-- Every staged line ends in exactly one of the counts but the last two, which divide other_source.
+-- A candle whose session has not ended at p_at is forming and left out. A day given twice with
+-- other values loads neither line: which of them is right cannot be known. A column that is not in
+-- p_columns leaves the stored value alone. Two loads at once follow each other.
+-- An asset's candles come from one source, the first loaded. Lines of another are compared with
+-- them and counted; p_extend stores those whose session has no candle, p_switch makes it the source.
 -- ts is the last millisecond of the UTC day: every asset trades around the clock for now.
+--
+-- requires: functions/bars/price_moment.sql
 
 create or replace function bars._number(p_text text)
 returns double precision
@@ -79,15 +83,64 @@ $$;
 comment on function bars._register_asset(integer, text, text) is
     'Private: makes the asset if it is new, and holds off other loads until the transaction ends.';
 
+create or replace function bars._switch_source(
+    p_load uuid,
+    p_id integer,
+    p_source text,
+    p_same_unit boolean
+)
+returns bigint
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_cleared bigint;
+begin
+    update bars.price_state as t set source = p_source where t.id = p_id;
+    if p_same_unit then
+        return 0;
+    end if;
+    -- A volume in another unit would be read as one of the new source's.
+    update bars.cmc_price_histories7 as p
+    set volume = null
+    where p.id = p_id
+      and p.volume is not null
+      and p.ts not in (
+          select bars._day(s.day) + interval '23:59:59.999'
+          from bars.price_staging as s
+          where s.load = p_load
+            and bars._day(s.day) is not null
+      );
+    get diagnostics v_cleared = row_count;
+    return v_cleared;
+end
+$$;
+
+comment on function bars._switch_source(uuid, integer, text, boolean) is
+    'Private: makes a load''s source the asset''s, and clears volumes of another unit; how many.';
+
 create or replace function bars.load_staged_prices(
     p_load uuid,
     p_file text,
     p_id integer,
     p_slug text,
     p_columns text[],
-    p_at timestamptz default now()
+    p_at timestamptz default now(),
+    p_source text default 'coinmarketcap',
+    p_sha256 text default null,
+    p_extend boolean default false,
+    p_switch boolean default false
 )
-returns table (loaded bigint, unchanged bigint, revised bigint, rejected bigint, forming bigint)
+returns table (
+    loaded          bigint,
+    unchanged       bigint,
+    revised         bigint,
+    rejected        bigint,
+    forming         bigint,
+    other_source    bigint,
+    other_differing bigint,
+    other_new       bigint
+)
 language plpgsql
 volatile parallel unsafe
 -- A whole file is joined to a whole asset, however few rows the statistics expect:
@@ -95,8 +148,14 @@ volatile parallel unsafe
 set enable_nestloop = off
 as $$
 declare
-    v_symbol text;
-    v_as_of  timestamptz;
+    v_symbol    text;
+    v_as_of     timestamptz;
+    v_source    text;
+    v_is_own    boolean;
+    v_same_unit boolean;
+    v_columns   text[] := p_columns;
+    v_written   bigint;
+    v_at        timestamptz;
 begin
     select s.ticker, bars._day(s.day)
     into v_symbol, v_as_of
@@ -107,10 +166,33 @@ begin
     order by bars._day(s.day) desc, s.line
     limit 1;
     perform bars._register_asset(p_id, p_slug, v_symbol);
+    if not exists (select from bars.dim_sources as d where d.source = p_source) then
+        raise exception 'there is no source %', p_source
+            using errcode = 'TA206',
+                  detail = format(
+                      'Known are %s.',
+                      (select string_agg(d.source, ', ' order by d.source) from bars.dim_sources as d)
+                  ),
+                  hint = 'A new one is an insert into dim_sources: its name, and whether a volume of it'
+                      ' counts base (units of the asset) or quote (US dollars).';
+    end if;
+    select t.source into v_source from bars.price_state as t where t.id = p_id;
+    v_is_own := v_source is null or v_source = p_source or p_switch;
+    v_same_unit := v_source is null or (
+        select count(distinct d.volume_unit) = 1
+        from bars.dim_sources as d
+        where d.source in (v_source, p_source)
+    );
+    if not v_is_own and not v_same_unit then
+        v_columns := array_remove(v_columns, 'volume');
+    end if;
+    insert into bars.loads (load, file, sha256, source, id, source_before)
+    values (p_load, p_file, p_sha256, p_source, p_id, v_source);
     -- Tickers change; an older file must not bring the old one back.
     update bars.dim_assets as a
     set symbol = v_symbol
     where a.id = p_id
+      and v_is_own
       and a.symbol <> v_symbol
       and (
           a.symbol = a.slug
@@ -122,7 +204,6 @@ begin
           )
       );
 
-    return query
     with cells as (
         select
             s.*,
@@ -191,13 +272,18 @@ begin
             c.high,
             c.low,
             c.close,
-            case when 'volume' = any (p_columns) then c.volume else p.volume end as volume,
-            case when 'market_cap' = any (p_columns) then c.market_cap else p.market_cap end as market_cap,
-            case when 'time_high' = any (p_columns) then c.time_high else p.time_high end as time_high,
-            case when 'time_low' = any (p_columns) then c.time_low else p.time_low end as time_low,
+            case when 'volume' = any (v_columns) then c.volume else p.volume end as volume,
+            case when 'market_cap' = any (v_columns) then c.market_cap else p.market_cap end as market_cap,
+            case when 'time_high' = any (v_columns) then c.time_high else p.time_high end as time_high,
+            case when 'time_low' = any (v_columns) then c.time_low else p.time_low end as time_low,
             coalesce(c.reason, case when d.ts is not null then 'duplicate with other values' end) as reason,
             row_number() over (partition by c.ts, c.reason order by c.line) > 1 as is_repeated,
             p.id is not null as is_stored,
+            -- Both are above 0.
+            abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
+            or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
+            or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
+            or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close) as is_differing,
             row (p.open, p.high, p.low, p.close, p.volume, p.market_cap, p.time_high, p.time_low) as stored
         from candles as c
         left join disputed as d on d.ts = c.ts
@@ -208,6 +294,7 @@ begin
             case
                 when c.reason is not null then 'rejected'
                 when c.ts >= p_at then 'forming'
+                when not v_is_own and (c.is_stored or not p_extend) then 'other source'
                 when c.is_repeated then 'unchanged'
                 when not c.is_stored then 'loaded'
                 when c.stored is distinct from row (
@@ -234,12 +321,13 @@ begin
             time_high = excluded.time_high,
             time_low = excluded.time_low
     ), refused as (
-        insert into bars.price_rejects as r (file, line, raw, reason)
-        select p_file, j.line, j.raw, j.reason
+        insert into bars.price_rejects as r (load, file, line, raw, reason)
+        select p_load, p_file, j.line, left(j.raw, 2000), j.reason
         from judged as j
         where j.verdict = 'rejected'
         on conflict (file, line, raw_md5) do update
-        set reason = excluded.reason
+        set reason = excluded.reason,
+            load = excluded.load
         where r.reason <> excluded.reason
     )
     select
@@ -247,12 +335,39 @@ begin
         count(*) filter (where j.verdict = 'unchanged'),
         count(*) filter (where j.verdict = 'revised'),
         count(*) filter (where j.verdict = 'rejected'),
-        count(*) filter (where j.verdict = 'forming')
+        count(*) filter (where j.verdict = 'forming'),
+        count(*) filter (where j.verdict = 'other source'),
+        count(*) filter (where j.verdict = 'other source' and j.is_differing),
+        count(*) filter (where j.verdict = 'other source' and not j.is_stored)
+    into
+        loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new
     from judged as j;
 
+    v_written := loaded + revised;
+    if v_is_own and loaded + unchanged + revised > 0 and v_source is distinct from p_source then
+        v_written := v_written + bars._switch_source(p_load, p_id, p_source, v_same_unit);
+    end if;
+    if v_written > 0 then
+        v_at := bars.price_moment(p_id);
+    end if;
+    update bars.loads as l
+    set finished_at = clock_timestamp(),
+        recorded_at = v_at,
+        loaded = load_staged_prices.loaded,
+        unchanged = load_staged_prices.unchanged,
+        revised = load_staged_prices.revised,
+        rejected = load_staged_prices.rejected,
+        forming = load_staged_prices.forming,
+        other_source = load_staged_prices.other_source,
+        other_differing = load_staged_prices.other_differing,
+        other_new = load_staged_prices.other_new
+    where l.load = p_load;
     delete from bars.price_staging as s where s.load = p_load;
+    return next;
 end
 $$;
 
-comment on function bars.load_staged_prices(uuid, text, integer, text, text[], timestamptz) is
+comment on function bars.load_staged_prices(
+    uuid, text, integer, text, text[], timestamptz, text, text, boolean, boolean
+) is
     'Upserts the candles of one staged load, keeps what it rejects, and says how many lines became what.';

@@ -37,7 +37,7 @@ begin
     from ops.synthetic_assets() as a
     cross join lateral bars.load_staged_prices(
         (v_loads ->> a.id::text)::uuid, 'ops.synthetic_market()', a.id, a.slug,
-        '{volume,market_cap}'
+        '{volume,market_cap}', p_source => 'synthetic'
     ) as c;
 end
 $$;

@@ -41,10 +41,11 @@ def test_it_ends_with_a_table_of_what_became_of_every_file(tmp_path, capsys):
     status, out, err = run(capsys, "ingest", tmp_path)
     assert status == 0
     header = ["id", "symbol", "name", "loaded", "unchanged", "revised", "rejected", "forming"]
-    assert header in out
-    assert ["1", "BTC", "bitcoin", "1", "0", "0", "1", "0"] in out
-    assert ["2", "LTC", "litecoin", "1", "0", "0", "0", "0"] in out
-    assert ["all", "2", "0", "0", "1", "0"] in out
+    assert ["other"] in out
+    assert [*header, "source"] in out
+    assert ["1", "BTC", "bitcoin", "1", "0", "0", "1", "0", "0"] in out
+    assert ["2", "LTC", "litecoin", "1", "0", "0", "0", "0", "0"] in out
+    assert ["all", "2", "0", "0", "1", "0", "0"] in out
     assert "1 of 2" in err
     assert f"{tmp_path / '1_bitcoin.csv'}:3: price unparsable" in err
 
@@ -54,7 +55,7 @@ def test_a_second_run_says_unchanged(tmp_path, capsys):
     run(capsys, "ingest", tmp_path)
     status, out, _ = run(capsys, "ingest", tmp_path / "*.csv")
     assert status == 0
-    assert ["1", "BTC", "bitcoin", "0", "1", "0", "0", "0"] in out
+    assert ["1", "BTC", "bitcoin", "0", "1", "0", "0", "0", "0"] in out
 
 
 def test_many_rejects_are_shown_in_part(tmp_path, capsys):
@@ -80,7 +81,7 @@ def test_a_file_of_another_asset_stops_there_and_says_what_is_in(tmp_path, capsy
     status, out, err = run(capsys, "ingest", first, second)
     assert status == 2
     assert "asset 1 is not ether" in err
-    assert ["1", "BTC", "bitcoin", "1", "0", "0", "0", "0"] in out
+    assert ["1", "BTC", "bitcoin", "1", "0", "0", "0", "0", "0"] in out
     assert candles(database) == 1
 
 
@@ -122,3 +123,69 @@ def test_an_unknown_asset_is_refused(capsys):
     status, _, err = run(capsys, "refresh", "--assets", "999")
     assert status == 2
     assert "no asset has the id 999" in err
+
+
+def test_it_says_how_to_take_a_load_back_and_that_works(tmp_path, capsys, database):
+    _, _, err = run(capsys, "ingest", prices.daily(tmp_path, GOOD))
+    (line,) = [line for line in err.splitlines() if "--undo" in line]
+    words = line.partition("ta-lab2 ")[2].split()
+    status, _, err = run(capsys, *words)
+    assert status == 0
+    assert "1 candles removed, 0 as they were before" in err
+    assert candles(database) == 0
+    status, _, err = run(capsys, *words)
+    assert status == 2
+    assert "was taken back before" in err
+
+
+def test_lines_of_another_source_are_counted_and_explained(tmp_path, capsys, database):
+    with psycopg.connect(database) as conn:
+        conn.execute("insert into bars.dim_sources values ('exchange', 'base', 'Of this test.')")
+    run(capsys, "ingest", prices.daily(tmp_path, GOOD))
+    more = prices.daily(tmp_path, GOOD, "2020-01-02,BTC,1,3,0.5,2,10")
+    status, out, err = run(capsys, "ingest", "--source", "exchange", more)
+    assert status == 0
+    assert ["1", "BTC", "bitcoin", "0", "0", "0", "0", "0", "2"] in out
+    assert "BTC comes from coinmarketcap, this is exchange: 2 lines left out" in err
+    assert "0 with other prices, 1 of sessions without a candle" in err
+    _, out, _ = run(capsys, "ingest", "--source", "exchange", "--extend", more)
+    assert ["1", "BTC", "bitcoin", "1", "0", "0", "0", "0", "1"] in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--undo", "x"], "should be a valid UUID"),
+        (["--undo", "6f1c0d6e-9d4a-4b0e-8f3e-2b8a4c1d7e55"], "there is no load"),
+        (["--undo", "6f1c0d6e-9d4a-4b0e-8f3e-2b8a4c1d7e55", "--extend"], "nothing else"),
+        (["--undo", "6f1c0d6e-9d4a-4b0e-8f3e-2b8a4c1d7e55", "--dry-run"], "nothing else"),
+        (["--extend", "--switch", "."], "exclude each other"),
+        ([], "no file is named"),
+    ],
+)
+def test_words_that_do_not_go_together_are_refused(capsys, words, told):
+    status, _, err = run(capsys, "ingest", *words)
+    assert status == 2
+    assert told in " ".join(err.replace("│", " ").split())
+
+
+def test_a_dry_run_shows_what_the_files_hold_and_loads_nothing(tmp_path, capsys, database):
+    prices.export(tmp_path, *(prices.export_row(f"2020-01-0{day}") for day in (5, 4, 3, 2)), "x;y")
+    prices.daily(tmp_path, name="2_litecoin.csv")
+    status, out, err = run(capsys, "ingest", "--dry-run", tmp_path)
+    assert (status, err) == (0, "")
+    text = [" ".join(words) for words in out]
+    assert text[:2] == [str(tmp_path / "1_bitcoin.csv"), "asset 1 bitcoin"]
+    assert "format CoinMarketCap export, source coinmarketcap" in text
+    assert any("timeOpen as day" in line and "marketCap as market_cap" in line for line in text)
+    assert "lines 5 from 2020-01-02 to 2020-01-05, 1 that cannot be split" in text
+    assert prices.export_row("2020-01-03") in text
+    assert prices.export_row("2020-01-02") not in text
+    assert "lines 0 without a date, 0 that cannot be split" in text
+    assert candles(database) == 0
+
+
+def test_a_dry_run_needs_no_database(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    settings.cache_clear()
+    assert run(capsys, "ingest", "--dry-run", prices.daily(tmp_path, GOOD))[0] == 0

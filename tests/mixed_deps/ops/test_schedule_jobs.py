@@ -121,6 +121,9 @@ def test_pg_cron_really_runs_the_refresh_as_the_app(cron):
             "features.cmc_returns_daily",
             "features.refresh_state",
             "bars.cmc_price_histories7",
+            "bars.dirty_range",
+            "bars.price_revisions",
+            "bars.price_state",
             "bars.dim_assets",
         ):
             cron.execute(f"delete from {table} where id = %s", (ASSET,))

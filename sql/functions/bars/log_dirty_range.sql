@@ -1,0 +1,19 @@
+-- bars.log_dirty_range(p_id, p_from, p_to): tell every consumer that an asset's candles changed, as nothing.
+--
+--     select bars.log_dirty_range(1, '2020-01-01 23:59:59.999+00', '2020-01-31 23:59:59.999+00');
+--
+-- The triggers of the price table call it. A consumer deletes its rows first and then reads the
+-- candles: a change that commits in between keeps its row.
+
+create or replace function bars.log_dirty_range(p_id integer, p_from timestamptz, p_to timestamptz)
+returns void
+language sql
+volatile parallel unsafe
+as $$
+insert into bars.dirty_range (id, consumer, from_ts, to_ts)
+select p_id, c.consumer, p_from, p_to
+from bars.dim_consumers as c
+$$;
+
+comment on function bars.log_dirty_range(integer, timestamptz, timestamptz) is
+    'Adds one dirty range of an asset for every consumer of its candles; both ends are included.';

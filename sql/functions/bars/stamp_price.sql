@@ -1,0 +1,31 @@
+-- bars.stamp_price(): say in every candle when it was stored, as a row trigger.
+--
+--     insert into bars.cmc_price_histories7 (id, ts, open, high, low, close) values (...);
+--
+-- Whatever recorded_at a client gives is overwritten. A row written as it stood keeps its own.
+--
+-- requires: functions/bars/price_moment.sql
+
+create or replace function bars.stamp_price()
+returns trigger
+language plpgsql
+volatile parallel unsafe
+as $$
+begin
+    if lower(tg_op) = 'update' then
+        new.recorded_at := old.recorded_at;
+        if new is not distinct from old then
+            return new;
+        end if;
+    end if;
+    new.recorded_at := bars.price_moment(new.id);
+    return new;
+end
+$$;
+
+comment on function bars.stamp_price() is
+    'Before a candle is written: sets recorded_at, but for an update that changes nothing.';
+
+create or replace trigger stamp
+    before insert or update on bars.cmc_price_histories7
+    for each row execute function bars.stamp_price();
