@@ -1,64 +1,12 @@
--- features.refresh_asset(p_id): bring one asset's features up to date, as the number of rows changed.
+-- features.refresh_asset(p_id, p_rebuild): bring one asset's features up to date, as the number of rows changed.
 --
 --     select features.refresh_asset(1);
 --
 -- Called by refresh_features, which holds the asset's row of refresh_state.
+--
+-- requires: functions/features/refresh_returns.sql
 
--- plpgsql although SQL would do: an SQL function keeps its plan for the transaction,
--- and would not see a partition of the candles that was made since its first call.
-create or replace function features._refresh_returns(p_id integer)
-returns bigint
-language plpgsql
-volatile parallel unsafe
--- A whole asset is joined to a whole asset, however few rows the statistics expect.
-set enable_nestloop = off
-as $$
-declare
-    v_rows bigint;
-begin
-    -- One statement, one snapshot: what is compared is what is written. 24 hours and not
-    -- a day, whose length depends on the session's time zone.
-    with pairs as (
-        select
-            b.ts,
-            b.close,
-            case when b.ts - lag(b.ts) over w = interval '24 hours' then lag(b.close) over w end as previous
-        from bars.cmc_price_histories7 as b
-        where b.id = p_id
-        window w as (order by b.ts)
-    ), fresh as (
-        select
-            p.ts,
-            p.close / p.previous - 1 as ret_pct_1,
-            ln(p.close / p.previous) as ret_log_1
-        from pairs as p
-    ), written as (
-        insert into features.cmc_returns_daily as r (id, ts, ret_pct_1, ret_log_1)
-        select p_id, f.ts, f.ret_pct_1, f.ret_log_1
-        from fresh as f
-        left join features.cmc_returns_daily as s on s.id = p_id and s.ts = f.ts
-        where s.id is null
-           or (s.ret_pct_1, s.ret_log_1) is distinct from (f.ret_pct_1, f.ret_log_1)
-        on conflict (id, ts) do update
-        set ret_pct_1 = excluded.ret_pct_1,
-            ret_log_1 = excluded.ret_log_1
-        returning 1
-    ), removed as (
-        delete from features.cmc_returns_daily as r
-        where r.id = p_id
-          and not exists (select from fresh as f where f.ts = r.ts)
-        returning 1
-    )
-    select (select count(*) from written) + (select count(*) from removed)
-    into v_rows;
-    return v_rows;
-end
-$$;
-
-comment on function features._refresh_returns(integer) is
-    'Private: writes the returns that differ, removes those whose candle is gone; the number of both.';
-
-create or replace function features.refresh_asset(p_id integer)
+create or replace function features.refresh_asset(p_id integer, p_rebuild boolean default false)
 returns bigint
 language plpgsql
 volatile parallel unsafe
@@ -67,7 +15,7 @@ declare
     v_began timestamptz := clock_timestamp();
     v_rows  bigint;
 begin
-    v_rows := features._refresh_returns(p_id);
+    v_rows := features.refresh_returns(p_id, p_rebuild);
     update features.refresh_state as s
     set refreshed_at = v_began,
         failed_at = null,
@@ -77,5 +25,5 @@ begin
 end
 $$;
 
-comment on function features.refresh_asset(integer) is
+comment on function features.refresh_asset(integer, boolean) is
     'Brings every feature of one asset up to date; the number of rows written or removed.';
