@@ -30,13 +30,16 @@ Connect = Callable[[], psycopg.Connection]
 
 @dataclass(frozen=True)
 class Computation:
-    """A table that a refresh fills."""
+    """A table that a refresh fills, and the routine that does it."""
 
     feature_type: str
     table: str
+    routine: str
 
 
-COMPUTATIONS = (Computation("returns", "features.cmc_returns_daily"),)
+COMPUTATIONS = (
+    Computation("returns", "features.cmc_returns_daily", "functions/features/refresh_returns.sql"),
+)
 by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
 
 
@@ -277,6 +280,34 @@ def survives_a_kill(connect: Connect, computation: Computation, *, kills: int) -
     assert stopped, "no kill came while the refresh ran"
 
 
+#: What stands at the beginning of each step of a computation.
+STEPS = {
+    "kernel": "        select k.*",
+    "write": "    perform features.replace_rows(",
+    "progress": "    perform features.record_progress(",
+    "commit": "    return v_kernel.changed;",
+}
+
+
+def survives_a_kill_before(connect: Connect, computation: Computation, step: str) -> None:
+    """A refresh killed right before a step loses nothing."""
+    conn, victim = connect(), connect()
+    put(conn, 1, history(400))
+    refresh(conn)
+    put(conn, 1, {100: 77.0, 500: 5.0})
+    pause = "perform pg_sleep(60);\n" + STEPS[step]
+    broken(conn, computation.routine, (STEPS[step], pause))
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(refresh, victim)
+        wait_for_sleep(conn, victim.info.backend_pid)
+        conn.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,))
+        assert isinstance(run.exception(), psycopg.OperationalError)
+    broken(conn, computation.routine)
+    assert written(refresh(conn)) > 0
+    found = digest(conn, computation)
+    assert found == full(conn, computation)
+
+
 def two_share_the_work(connect: Connect, computation: Computation) -> None:
     """Two sessions at once do each asset once, and end in the same bits."""
     conn = connect()
@@ -314,7 +345,7 @@ def make_slow(conn: psycopg.Connection, computation: Computation) -> None:
 
 
 def wait_for_sleep(conn: psycopg.Connection, pid: int) -> None:
-    """Return when that backend is storing rows."""
+    """Return when that backend sleeps."""
     for _ in range(1200):
         if conn.execute(
             "select from pg_stat_activity as a where a.pid = %s and a.wait_event = 'PgSleep'",
@@ -322,7 +353,7 @@ def wait_for_sleep(conn: psycopg.Connection, pid: int) -> None:
         ).rowcount:
             return
         time.sleep(0.02)
-    raise AssertionError("the refresh never came to store a row")
+    raise AssertionError("the refresh never came to where it sleeps")
 
 
 def sees_what_comes_meanwhile(connect: Connect, computation: Computation) -> None:

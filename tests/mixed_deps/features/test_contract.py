@@ -45,6 +45,12 @@ def test_a_killed_refresh_loses_nothing(connect, computation):
     contract.survives_a_kill(connect, computation, kills=12)
 
 
+@pytest.mark.parametrize("step", contract.STEPS)
+@by_table
+def test_a_refresh_killed_before_any_step_loses_nothing(connect, computation, step):
+    contract.survives_a_kill_before(connect, computation, step)
+
+
 @by_table
 def test_two_sessions_share_the_work(connect, computation):
     contract.two_share_the_work(connect, computation)
