@@ -2,26 +2,89 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from typing import Annotated, Final
 
 import psycopg
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.features import queries
+
+_DONE: Final = re.compile(r"refresh_features: asset \d+ done, \d+ of (\d+)")
 
 
 def refresh(
     assets: Annotated[
         str | None, typer.Option(metavar="ID,ID", help="Only these assets; all by default.")
     ] = None,
+    sessions: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="Database sessions that share the work.")
+    ] = 1,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Work everything out anew; write what differs.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is due and write nothing.")
+    ] = False,
 ) -> None:
     """Bring the features up to date. Safe to stop, to repeat, and to run twice at once."""
-    with psycopg.connect(
-        app_conninfo(), autocommit=True, application_name="ta-lab2 refresh"
-    ) as conn:
-        queries.refresh(conn, _ids(assets), on_notice=console.say)
+    ids = _ids(assets)
+    count = 1 if dry_run else sessions
+    with ExitStack() as stack:
+        conns = [
+            stack.enter_context(
+                psycopg.connect(app_conninfo(), autocommit=True, application_name="ta-lab2 refresh")
+            )
+            for _ in range(count)
+        ]
+        hear = stack.enter_context(_progress())
+        with ThreadPoolExecutor(count) as pool:
+            runs = [
+                pool.submit(
+                    queries.refresh, conn, ids, rebuild=rebuild, dry_run=dry_run, on_notice=hear
+                )
+                for conn in conns
+            ]
+            try:
+                wait(runs)
+            except BaseException:
+                # Ctrl-C: what is committed stays, the next run goes on from there.
+                for conn in conns:
+                    conn.cancel_safe()
+                raise
+    for run in runs:
+        run.result()
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Yield what shows the sessions' lines: a bar on a terminal, the lines themselves elsewhere."""
+    if not console.err.is_terminal:
+        yield console.say
+        return
+    columns = (
+        TextColumn("refresh"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("assets"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console.err, transient=True) as bar:
+        task = bar.add_task("refresh", total=None)
+
+        def hear(line: str) -> None:
+            if found := _DONE.match(line):
+                bar.update(task, advance=1, total=int(found[1]))
+            else:
+                console.say(line)
+
+        yield hear
 
 
 def _ids(text: str | None) -> list[int] | None:

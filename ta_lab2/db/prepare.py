@@ -64,6 +64,9 @@ def _roles(conn: psycopg.Connection) -> list[str]:
     # The app steps into research for each batch of signals; inheriting would be no barrier.
     if not _is_member(conn, APP, RESEARCH):
         conn.execute(f"grant {RESEARCH} to {APP} with inherit false, set true")
+    # features.copy_in runs as the owner, where nobody logs in: COPY reads the server's files only.
+    if not _is_in(conn, OWNER, "pg_read_server_files"):
+        conn.execute(f"grant pg_read_server_files to {OWNER}")
     return made
 
 
@@ -80,6 +83,12 @@ def _is_member(conn: psycopg.Connection, member: str, role: str) -> bool:
             (member, role),
         ).rowcount
     )
+
+
+def _is_in(conn: psycopg.Connection, member: str, role: str) -> bool:
+    """Say whether one role has what another may."""
+    row = conn.execute("select pg_has_role(%s, %s, 'usage')", (member, role)).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _extensions(conn: psycopg.Connection) -> list[str]:

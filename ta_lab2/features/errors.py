@@ -13,3 +13,15 @@ class UnknownAsset(DatabaseRaised, sqlstate="TA402"):
     """An asset was asked for that has never been loaded."""
 
     exit_code = 2
+
+
+class ReturnBeyondNumbers(DatabaseRaised, sqlstate="TA403"):
+    """Two candles are so far apart that their return is no number."""
+
+
+class CandleOutsideSessions(DatabaseRaised, sqlstate="TA404"):
+    """A candle's ts is not the last millisecond of a session."""
+
+
+class NoPackedRows(DatabaseRaised, sqlstate="TA405"):
+    """Packed rows were given for something that is no asset table of ``features``."""

@@ -15,6 +15,8 @@ def refresh(
     conn: Connection,
     asset_ids: Sequence[int] | None = None,
     *,
+    rebuild: bool = False,
+    dry_run: bool = False,
     on_notice: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Run ``refresh_features``, passing each progress line to ``on_notice``.
@@ -32,8 +34,18 @@ def refresh(
     try:
         with translated():
             conn.execute(
-                "call public.refresh_features(p_asset_ids => %(ids)s::integer[])",
-                {"ids": None if asset_ids is None else list(asset_ids)},
+                """
+                call public.refresh_features(
+                    p_asset_ids => %(ids)s::integer[],
+                    p_rebuild => %(rebuild)s,
+                    p_dry_run => %(dry_run)s
+                )
+                """,
+                {
+                    "ids": None if asset_ids is None else list(asset_ids),
+                    "rebuild": rebuild,
+                    "dry_run": dry_run,
+                },
             )
     finally:
         conn.remove_notice_handler(heard)

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, ForeignKey, Integer, Table, Text, Uuid
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from ta_lab2.bars.tables import dim_assets
 from ta_lab2.db.tables import metadata
+
+_SPANS: Final = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
+_SCORED: Final = (1, 7, 30)
 
 cmc_returns_daily = Table(
     "cmc_returns_daily",
     metadata,
     Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
     Column("ts", TIMESTAMP(timezone=True), primary_key=True),
-    Column("ret_pct_1", Double),
-    Column("ret_log_1", Double),
+    Column("available_at", TIMESTAMP(timezone=True), nullable=False),
+    *(Column(f"ret_pct_{n}", Double) for n in _SPANS),
+    *(Column(f"ret_log_{n}", Double) for n in _SPANS),
+    *(Column(f"ret_z_{n}", Double) for n in _SCORED),
+    Column("gap_days", Integer),
+    Column("is_gap", Boolean, nullable=False),
+    *(Column(f"outlier_z_{n}", Boolean) for n in _SCORED),
+    *(Column(f"outlier_iqr_{n}", Boolean) for n in _SCORED),
+    schema="features",
+)
+
+feature_state = Table(
+    "feature_state",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("feature_type", Text, primary_key=True),
+    Column("feature_name", Text, primary_key=True),
+    Column("last_processed_ts", TIMESTAMP(timezone=True)),
+    Column("state", LargeBinary),
+    Column("fingerprint", Text, nullable=False),
     schema="features",
 )
 

@@ -1,8 +1,7 @@
-"""Candles and price files for tests, and the returns worked the slow way."""
+"""Candles and price files for tests."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -52,17 +51,6 @@ def drop(conn: psycopg.Connection, asset: int, numbers: Iterable[int]) -> None:
         "delete from bars.cmc_price_histories7 where id = %s and ts = any (%s)",
         (asset, [ts(number) for number in numbers]),
     )
-
-
-def naive_returns(closes: Mapping[int, float]) -> dict[datetime, tuple[float | None, float | None]]:
-    """Percent and log return of each candle against the day before, None across a gap."""
-    found: dict[datetime, tuple[float | None, float | None]] = {}
-    for number, close in closes.items():
-        before = closes.get(number - 1)
-        found[ts(number)] = (
-            (None, None) if before is None else (close / before - 1, math.log(close / before))
-        )
-    return found
 
 
 def write(folder: Path, name: str, lines: Iterable[str], *, end: str = "\n") -> Path:

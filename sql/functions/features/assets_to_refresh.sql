@@ -5,14 +5,13 @@
 -- Makes the missing rows of refresh_state, which are the locks. An unknown asset is refused
 -- before anything is done: a mistyped id would otherwise pass for a refresh.
 
-create or replace function features.assets_to_refresh(p_asset_ids integer[] default null)
+create or replace function features._known_assets(p_asset_ids integer[])
 returns integer[]
 language plpgsql
-volatile parallel unsafe
+stable parallel unsafe
 as $$
 declare
     v_unknown integer[];
-    v_ids     integer[];
 begin
     select array_agg(w.id order by w.id)
     into v_unknown
@@ -23,11 +22,25 @@ begin
             using errcode = 'TA402',
                   hint = 'select * from dim_assets lists those that have prices.';
     end if;
-    select coalesce(array_agg(a.id order by a.id), '{}')
-    into v_ids
-    from bars.dim_assets as a
-    where p_asset_ids is null or a.id = any (p_asset_ids);
+    return (
+        select coalesce(array_agg(a.id order by a.id), '{}')
+        from bars.dim_assets as a
+        where p_asset_ids is null or a.id = any (p_asset_ids)
+    );
+end
+$$;
 
+comment on function features._known_assets(integer[]) is
+    'Private: the given assets, all by default, in ascending order; an error when one is unknown.';
+
+create or replace function features.assets_to_refresh(p_asset_ids integer[] default null)
+returns integer[]
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_ids integer[] := features._known_assets(p_asset_ids);
+begin
     insert into features.refresh_state as s (id)
     select w.id
     from unnest(v_ids) as w (id)

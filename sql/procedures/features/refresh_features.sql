@@ -1,22 +1,55 @@
--- refresh_features(p_asset_ids): bring every asset's features up to date, a commit per asset.
+-- refresh_features(p_asset_ids, p_rebuild, p_dry_run): bring every asset's features up to date, a commit per asset.
 --
 --     call refresh_features();                        -- what pg_cron runs
 --     call refresh_features(p_asset_ids => '{1,1027}');
+--     call refresh_features(p_dry_run => true);       -- says what is due, writes nothing
+--     call refresh_features(p_rebuild => true);       -- works everything out anew
 --
 -- Front door: lives in public so an operator can type it unqualified.
 -- Safe to stop at any moment, to run twice, and to run twice at once: work already
 -- committed stays, and sessions share the assets. No SET clause, no SECURITY DEFINER,
 -- no exception block round the COMMIT: each of them would forbid it.
 -- A batch is one asset: its lock is free for the other session the sooner.
+-- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
 -- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
 -- only; once, turn what these left in refresh_events into traces, metrics and alerts.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
--- requires: functions/features/refresh_asset.sql, functions/features/record_refresh_event.sql
+-- requires: functions/features/refresh_asset.sql, functions/features/refresh_candidates.sql
+-- requires: functions/features/record_refresh_event.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
 -- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
 
-create or replace procedure public.refresh_features(p_asset_ids integer[] default null)
+create or replace function features._announce_candidates(p_asset_ids integer[], p_rebuild boolean)
+returns void
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_due   record;
+    v_count integer := 0;
+begin
+    for v_due in
+        select c.id, c.feature_type, c.from_ts, c.candidates
+        from features.refresh_candidates(p_asset_ids, p_rebuild) as c
+        where c.from_ts is not null
+    loop
+        raise notice 'refresh_features: asset %, %: % candles are due',
+            v_due.id, v_due.feature_type, v_due.candidates;
+        v_count := v_count + 1;
+    end loop;
+    raise notice 'refresh_features: % computations are due, nothing was written', v_count;
+end
+$$;
+
+comment on function features._announce_candidates(integer[], boolean) is
+    'Private: says for each asset and computation how much a refresh would work on.';
+
+create or replace procedure public.refresh_features(
+    p_asset_ids integer[] default null,
+    p_rebuild boolean default false,
+    p_dry_run boolean default false
+)
 language plpgsql
 as $$
 declare
@@ -37,6 +70,10 @@ declare
     v_other       integer := 0;
     v_failed      integer := 0;
 begin
+    if p_dry_run then
+        perform features._announce_candidates(p_asset_ids, p_rebuild);
+        return;
+    end if;
     v_ids := features.assets_to_refresh(p_asset_ids);
     commit;
     begin
@@ -69,7 +106,7 @@ begin
         begin
             select c.rows_read, c.rows_written, c.rows_unchanged
             into v_read, v_written, v_unchanged
-            from features.refresh_asset(v_id) as c;
+            from features.refresh_asset(v_id, p_rebuild) as c;
             v_rows := v_rows + v_written;
         exception when others then
             v_sqlstate := sqlstate;
@@ -107,5 +144,5 @@ begin
 end
 $$;
 
-comment on procedure public.refresh_features(integer[]) is
-    'Refreshes features for the given assets (all by default), committing after each asset.';
+comment on procedure public.refresh_features(integer[], boolean, boolean) is
+    'Refreshes features for the given assets (all by default), committing after each; a dry run writes nothing.';

@@ -87,14 +87,14 @@ def test_the_daily_files_the_exports_and_their_returns(own_db, autocommit):
         "select max(abs(r.ret_log_1)) from features.cmc_returns_daily as r where r.id = 1"
     ).fetchone()
     assert largest[0] == pytest.approx(0.675, abs=0.0005)
-    # Chainlink lacks 2022-07-31: no row for that day, no return on the next.
-    assert returns_of(conn, "2022-07-31") is None
+    # Chainlink lacks 2022-07-31: no return that day nor on the next.
+    assert returns_of(conn, "2022-07-31") == (None,)
     assert returns_of(conn, "2022-08-01") == (None,)
     assert returns_of(conn, "2022-08-02") != (None,)
     nulls = conn.execute(
         "select count(*) from features.cmc_returns_daily as r where r.ret_pct_1 is null"
     ).fetchone()
-    assert nulls == (len(ROWS) + 1,)
+    assert nulls == (len(ROWS) + 2,)
     lines: list[str] = []
     features.refresh(conn, on_notice=lines.append)
     assert " 16 assets, 0 rows," in lines[-1]

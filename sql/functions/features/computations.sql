@@ -1,0 +1,18 @@
+-- features.computations(): what a refresh computes for each asset, in this order, one row each.
+--
+--     select * from features.computations();
+--
+-- feature_type is the consumer's name in bars.dim_consumers too.
+--
+-- requires: functions/features/returns_kernel.sql
+
+create or replace function features.computations()
+returns table (feature_type text, feature_name text, kernel regproc)
+language sql
+stable parallel safe
+as $$
+values ('returns', 'cmc_returns_daily', 'features.returns_kernel'::regproc)
+$$;
+
+comment on function features.computations() is
+    'The computations of a refresh: type (and consumer), table that it fills, kernel that works it out.';

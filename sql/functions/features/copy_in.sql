@@ -1,0 +1,51 @@
+-- features.copy_in(p_target, p_rows): append packed rows to a table of features, as their number.
+--
+--     select features.copy_in('features.cmc_returns_daily', k.packed) from ... as k;
+--
+-- p_rows are the tuples of COPY's binary format, all columns in the table's order, without
+-- header and trailer. The kernels' way out: six times as fast as arrays that are unnested.
+-- COPY reads from the server's files only, so the rows go through one that has no name:
+-- no other user can open it, and nothing is left of it however this ends.
+-- Runs as its owner, who may read server files; those who call it may not.
+--
+-- needs: plpython3u
+
+create or replace function features.copy_in(p_target regclass, p_rows bytea)
+returns bigint
+language plpython3u
+volatile parallel unsafe
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+import os
+
+table = plpy.execute(
+    "select c.relname"
+    " from pg_class as c"
+    " join ta_meta.table_class as t on t.table_name = c.relname and t.class = 'asset'"
+    " where c.relnamespace = 'features'::regnamespace and t.schema_name = 'features'"
+    " and c.oid = " + plpy.quote_literal(p_target) + "::regclass"
+)
+if not table:
+    plpy.error(
+        f"{p_target} takes no packed rows",
+        detail="Only the asset tables of the schema features do.",
+        hint="Insert into it, or register it in ta_meta.table_class.",
+        sqlstate="TA405",
+    )
+name = plpy.quote_ident(table[0]["relname"])
+file = os.memfd_create("ta_lab2_rows")
+try:
+    with open(file, "wb", closefd=False) as sink:
+        sink.write(b"PGCOPY\n\377\r\n\0" + bytes(8))
+        sink.write(p_rows)
+        sink.write(b"\377\377")
+    return plpy.execute(
+        f"copy features.{name} from '/proc/self/fd/{file}' (format binary)"
+    ).nrows()
+finally:
+    os.close(file)
+$$;
+
+comment on function features.copy_in(regclass, bytea) is
+    'Appends tuples of COPY''s binary format to an asset table of features; the number of rows.';

@@ -1,0 +1,44 @@
+-- features.fingerprint(p_kernel): what the kernel's last bits depend on, as a digest.
+--
+--     select features.fingerprint('features.returns_kernel');
+--
+-- Digest of the kernel's text, the versions of numpy and scipy, and the bits that this machine
+-- gives for a fixed vector: logarithms of libm, quotients, sums along a row, roots.
+-- Stored beside each result: where it differs, old and new rows must not be mixed.
+-- Worked out once a session for each text; numpy and scipy cannot change under a running session.
+--
+-- needs: plpython3u
+
+create or replace function features.fingerprint(p_kernel regproc)
+returns text
+language plpython3u
+stable parallel unsafe
+as $$
+text = plpy.execute(
+    "select p.prosrc from pg_catalog.pg_proc as p where p.oid = "
+    + plpy.quote_literal(p_kernel) + "::regproc"
+)[0]["prosrc"]
+if text not in SD:
+    import hashlib
+    import math
+    from importlib import metadata
+
+    import numpy as np
+
+    vector = np.array([1 + n * n / 97 for n in range(504)])
+    bits = [
+        np.array(list(map(math.log, vector.tolist()))),
+        vector[1:] / vector[:-1],
+        vector.reshape(2, 252).sum(axis=1),
+        np.sqrt(vector),
+    ]
+    parts = [text, *(f"{name} {metadata.version(name)}" for name in ("numpy", "scipy"))]
+    digest = hashlib.sha256("\n".join(parts).encode())
+    for each in bits:
+        digest.update(each.tobytes())
+    SD[text] = digest.hexdigest()
+return SD[text]
+$$;
+
+comment on function features.fingerprint(regproc) is
+    'Digest of a kernel''s text, of numpy''s and scipy''s version and of this machine''s arithmetic.';

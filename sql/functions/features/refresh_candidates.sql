@@ -1,0 +1,45 @@
+-- features.refresh_candidates(p_asset_ids, p_rebuild): what a refresh would work on, one row per asset and computation.
+--
+--     select * from features.refresh_candidates();
+--
+-- Reads only. A candidate is a candle from the first that changed to the asset's last one: its
+-- row is worked out anew, and written only if it differs.
+--
+-- requires: functions/features/assets_to_refresh.sql, functions/features/due_from.sql
+
+create or replace function features.refresh_candidates(
+    p_asset_ids integer[] default null,
+    p_rebuild boolean default false
+)
+returns table (id integer, feature_type text, from_ts timestamptz, candidates bigint)
+language plpgsql
+stable parallel unsafe
+as $$
+begin
+    return query
+    select a.id, c.feature_type, f.from_ts, n.candidates
+    from unnest(features._known_assets(p_asset_ids)) as a (id)
+    cross join features.computations() as c
+    cross join lateral features.due_from(
+        a.id,
+        c.feature_type,
+        (
+            select min(d.from_ts)
+            from bars.dirty_range as d
+            where d.id = a.id
+              and d.consumer = c.feature_type
+        ),
+        p_rebuild
+    ) as f (from_ts)
+    cross join lateral (
+        select count(*) as candidates
+        from bars.cmc_price_histories7 as b
+        where b.id = a.id
+          and b.ts >= f.from_ts
+    ) as n
+    order by a.id, c.feature_type;
+end
+$$;
+
+comment on function features.refresh_candidates(integer[], boolean) is
+    'Per asset and computation: where it would begin (null: nowhere) and how many candles that is.';

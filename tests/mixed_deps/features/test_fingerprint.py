@@ -1,0 +1,25 @@
+"""The arithmetic that stored rows were made with."""
+
+from __future__ import annotations
+
+from tests.support import contract
+
+KERNEL = "functions/features/returns_kernel.sql"
+
+
+def fingerprint(conn) -> str:
+    return conn.execute("select features.fingerprint('features.returns_kernel')").fetchone()[0]
+
+
+def test_it_is_the_same_in_every_session(own_db, autocommit):
+    first = fingerprint(autocommit(own_db))
+    assert len(first) == 64
+    assert fingerprint(autocommit(own_db)) == first
+
+
+def test_another_text_of_the_kernel_is_another_arithmetic(tx):
+    before = fingerprint(tx)
+    contract.broken(tx, KERNEL, ("SIGMAS = 4", "SIGMAS = 5"))
+    assert fingerprint(tx) != before
+    contract.broken(tx, KERNEL)
+    assert fingerprint(tx) == before

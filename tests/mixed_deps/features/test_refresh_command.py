@@ -1,0 +1,82 @@
+"""``ta-lab2 refresh`` as it is typed: sessions, progress, dry runs."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import psycopg
+import pytest
+from rich.console import Console
+
+from ta_lab2 import cli
+from ta_lab2.cli import console
+from ta_lab2.settings import settings
+from tests.support import contract
+
+ASSETS = range(1, 7)
+
+
+@pytest.fixture(autouse=True)
+def database(own_db, monkeypatch):
+    """Let the settings mean this test's database, with six assets."""
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
+    settings.cache_clear()
+    with psycopg.connect(own_db) as conn:
+        for asset in ASSETS:
+            contract.put(conn, asset, contract.history(100, asset))
+    yield own_db
+    settings.cache_clear()
+
+
+def run(capsys, *words):
+    """Return the exit status and the standard error."""
+    capsys.readouterr()
+    status = cli.run(["refresh", *words])
+    return status, capsys.readouterr().err
+
+
+def stored(conninfo) -> int:
+    with psycopg.connect(conninfo) as conn:
+        return conn.execute("select count(*) from features.cmc_returns_daily").fetchone()[0]
+
+
+def test_sessions_share_the_assets(capsys, database):
+    status, err = run(capsys, "--sessions", "3")
+    assert status == 0
+    done = re.findall(r"asset (\d+) done", err)
+    assert sorted(map(int, done)) == list(ASSETS)
+    assert stored(database) == 6 * 100
+
+
+def test_a_dry_run_writes_nothing(capsys, database):
+    status, err = run(capsys, "--dry-run", "--sessions", "3", "--assets", "1,2")
+    assert status == 0
+    assert err.count("candles are due") == 2
+    assert stored(database) == 0
+
+
+def test_a_rebuild_puts_back_what_was_lost(capsys, database):
+    run(capsys)
+    with psycopg.connect(database) as conn:
+        conn.execute("delete from features.cmc_returns_daily")
+    assert " 0 rows," in run(capsys)[1]
+    assert " 600 rows," in run(capsys, "--rebuild")[1]
+
+
+def test_a_terminal_shows_a_bar_and_what_is_left_to_say(capsys, monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(
+        console, "err", Console(file=screen, force_terminal=True, color_system=None, width=80)
+    )
+    assert cli.run(["refresh", "--sessions", "2"]) == 0
+    shown = screen.getvalue()
+    assert "6/6 assets" in shown
+    assert " done, " not in shown
+    assert len(re.findall(r"refresh_features: \d assets, \d+ rows", shown)) == 2
+
+
+def test_an_error_of_one_session_is_the_command_s(capsys):
+    status, err = run(capsys, "--sessions", "2", "--assets", "99")
+    assert status == 2
+    assert err.count("no asset has the id 99") == 1

@@ -1,0 +1,407 @@
+"""What every computation of a refresh is held to, written once and parametrised by table.
+
+Each check takes a connection in autocommit mode to a database of the test's own, and raises
+AssertionError. ``broken`` plants a fault in a shipped routine, so that a test can see each check
+fail. A new computation adds itself to ``COMPUTATIONS`` and is held to all of this.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from ta_lab2.features import queries
+from tests.support import prices
+from tests.support.plpython import SQL
+
+DAYS = 800
+Connect = Callable[[], psycopg.Connection]
+
+
+@dataclass(frozen=True)
+class Computation:
+    """A table that a refresh fills, and the routine that does it."""
+
+    feature_type: str
+    table: str
+    routine: str
+
+
+COMPUTATIONS = (
+    Computation("returns", "features.cmc_returns_daily", "functions/features/refresh_returns.sql"),
+)
+by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
+
+
+# --- histories -------------------------------------------------------------------------------
+
+
+def price(number: int, salt: int) -> float:
+    """The close of a day, all by arithmetic: salt 0 never moves, others wander and jump."""
+    if not salt:
+        return 100.0
+    jump = 3.0 if (number * salt) % 97 == 5 else 1.0
+    return (50 + (number * 7919 * salt) % 1009 / 10) * jump
+
+
+def history(days: int = DAYS, salt: int = 1, *, without: int = 11) -> dict[int, float]:
+    """Closes by day number, with every n-th day missing."""
+    return {n: price(n, salt) for n in range(days) if n % without != 5}
+
+
+def put(conn: psycopg.Connection, asset: int, closes: Mapping[int, float]) -> None:
+    """Store flat candles in one statement, making the asset."""
+    prices.put(conn, asset, {})
+    conn.execute(
+        """
+        insert into bars.cmc_price_histories7 (id, ts, open, high, low, close)
+        select %s, u.ts, u.x, u.x, u.x, u.x
+        from unnest(%s::timestamptz[], %s::float8[]) as u (ts, x)
+        on conflict (id, ts) do update
+        set open = excluded.open,
+            high = excluded.high,
+            low = excluded.low,
+            close = excluded.close
+        """,
+        (asset, [prices.ts(n) for n in closes], list(closes.values())),
+    )
+
+
+def wipe(conn: psycopg.Connection, computation: Computation) -> None:
+    """Take away what a refresh wrote, so that the next one builds everything."""
+    conn.execute(f"delete from {computation.table}")
+    conn.execute("delete from features.feature_state")
+    conn.execute("update features.refresh_state set refreshed_at = null")
+
+
+def start_over(conn: psycopg.Connection, computation: Computation) -> None:
+    """Take away the candles too."""
+    wipe(conn, computation)
+    conn.execute("delete from bars.cmc_price_histories7")
+    conn.execute("delete from bars.dirty_range")
+
+
+# --- looking at what stands ------------------------------------------------------------------
+
+
+def rows(conn: psycopg.Connection, computation: Computation, asset: int = 1) -> dict[Any, bytes]:
+    """Every bit of an asset's rows, by ts."""
+    return dict(
+        conn.execute(
+            f"select r.ts, record_send(r) from {computation.table} as r where r.id = %s", (asset,)
+        )
+    )
+
+
+def versions(conn: psycopg.Connection, computation: Computation, asset: int = 1) -> dict[Any, str]:
+    """The transaction that wrote each of an asset's rows, by ts."""
+    return dict(
+        conn.execute(
+            f"select r.ts, r.xmin::text from {computation.table} as r where r.id = %s", (asset,)
+        )
+    )
+
+
+def digest(conn: psycopg.Connection, computation: Computation) -> str:
+    """All bits of all columns, the state included; neither table has a wall-clock stamp."""
+    row = conn.execute(
+        f"""
+        select md5(
+            coalesce((
+                select string_agg(record_send(r), '' order by r.id, r.ts)
+                from {computation.table} as r
+            ), '')
+            || coalesce((
+                select string_agg(record_send(s), '' order by s.id)
+                from features.feature_state as s
+                where s.feature_type = %s
+            ), '')
+        )
+        """,
+        (computation.feature_type,),
+    ).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def refresh(conn: psycopg.Connection, asset_ids: Sequence[int] | None = None) -> list[str]:
+    """Run the verb; return what it said."""
+    lines: list[str] = []
+    queries.refresh(conn, asset_ids, on_notice=lines.append)
+    failed = [line for line in lines if " failed: " in line]
+    assert not failed, failed
+    return lines
+
+
+def written(lines: Sequence[str]) -> int:
+    """The number of rows that the last line of a refresh tells."""
+    found = re.search(r" (\d+) rows,", lines[-1])
+    assert found, lines
+    return int(found[1])
+
+
+def full(conn: psycopg.Connection, computation: Computation) -> str:
+    """The digest of a build from nothing."""
+    wipe(conn, computation)
+    refresh(conn)
+    return digest(conn, computation)
+
+
+# --- the contract ----------------------------------------------------------------------------
+
+spans = st.tuples(st.integers(0, DAYS - 1), st.integers(1, DAYS), st.sampled_from([1, 1, 2, 7, 40]))
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), spans, st.integers(0, 5)),
+        st.tuples(st.just("drop"), spans, st.just(0)),
+        st.tuples(st.just("refresh"), st.just((0, 0, 1)), st.just(0)),
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+def days_of(span: tuple[int, int, int]) -> range:
+    """The day numbers from a start, over a length, by a stride."""
+    start, length, stride = span
+    return range(start, min(start + length, DAYS), stride)
+
+
+def incremental_equals_full(
+    conn: psycopg.Connection, computation: Computation, *, examples: int, shrink: bool = True
+) -> None:
+    """Whatever is loaded, revised and deleted, in whatever order, ends in a full build's bits."""
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        report_multiple_bugs=False,
+        phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(steps=steps)
+    def holds(steps: list[tuple[str, tuple[int, int, int], int]]) -> None:
+        start_over(conn, computation)
+        prices.put(conn, 1, {})
+        for what, span, salt in steps:
+            if what == "put":
+                put(conn, 1, {n: price(n, salt) for n in days_of(span)})
+            elif what == "drop":
+                prices.drop(conn, 1, days_of(span))
+            else:
+                refresh(conn)
+        refresh(conn)
+        incremental = digest(conn, computation)
+        assert written(refresh(conn)) == 0, "a second run writes nothing"
+        assert incremental == full(conn, computation)
+
+    holds()
+
+
+def any_batches_and_restarts(connect: Connect, computation: Computation) -> None:
+    """Batches of any size, the oldest last, a session of its own for each."""
+    conn = connect()
+    closes = history(600)
+    put(conn, 1, closes)
+    refresh(conn)
+    expected = digest(conn, computation)
+    numbers = list(closes)
+    for size, backwards in ((1, False), (7, True), (100, False), (len(numbers), True)):
+        start_over(conn, computation)
+        # A day at a time is a long way: the last 60 of them tell.
+        first = len(numbers) - 60 if size == 1 else 0
+        batches = [numbers[:first]] if first else []
+        batches += [numbers[at : at + size] for at in range(first, len(numbers), size)]
+        for n, batch in enumerate(reversed(batches) if backwards else batches):
+            put(conn, 1, {number: closes[number] for number in batch})
+            if n % 20 == 0:
+                conn.close()
+                conn = connect()
+            refresh(conn)
+        assert digest(conn, computation) == expected, f"batches of {size}"
+
+
+def repairs_just_what_depends(conn: psycopg.Connection, computation: Computation) -> None:
+    """A candle revised 300 days back rewrites the rows whose bits it changes, and no other."""
+    closes = history(DAYS)
+    put(conn, 1, closes)
+    refresh(conn)
+    before, stood = rows(conn, computation), versions(conn, computation)
+    revised = sorted(closes)[-300]
+    put(conn, 1, {revised: closes[revised] * 1.5})
+    count = written(refresh(conn))
+    after = rows(conn, computation)
+    changed = {ts for ts, row in after.items() if before[ts] != row}
+    rewritten = {ts for ts, by in versions(conn, computation).items() if by != stood[ts]}
+    assert rewritten == changed
+    assert count == len(changed) > 0
+    assert min(changed) == prices.ts(revised)
+    incremental = digest(conn, computation)
+    assert incremental == full(conn, computation)
+
+
+def survives_a_kill(connect: Connect, computation: Computation, *, kills: int) -> None:
+    """A refresh killed at any moment loses nothing: the next one ends in the same bits."""
+    conn = connect()
+    for asset in range(1, 6):
+        put(conn, asset, history(500, asset))
+    refresh(conn)
+    expected = full(conn, computation)
+    wipe(conn, computation)
+    began = time.perf_counter()
+    refresh(conn)
+    duration = time.perf_counter() - began
+    chance = random.Random(1)
+    stopped = 0
+    for _ in range(kills):
+        wipe(conn, computation)
+        victim = connect()
+        # Modules are imported once a session: the moments are those of the work itself.
+        victim.execute("select features.fingerprint('features.returns_kernel')")
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(refresh, victim)
+            time.sleep(chance.uniform(0, duration))
+            conn.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,))
+            stopped += isinstance(run.exception(), psycopg.OperationalError)
+        refresh(conn)
+        assert digest(conn, computation) == expected
+    assert stopped, "no kill came while the refresh ran"
+
+
+#: What stands at the beginning of each step of a computation.
+STEPS = {
+    "kernel": "        select k.*",
+    "write": "    perform features.replace_rows(",
+    "progress": "    perform features.record_progress(",
+    "commit": "    return query select v_read,",
+}
+
+
+def survives_a_kill_before(connect: Connect, computation: Computation, step: str) -> None:
+    """A refresh killed right before a step loses nothing."""
+    conn, victim = connect(), connect()
+    put(conn, 1, history(400))
+    refresh(conn)
+    put(conn, 1, {100: 77.0, 500: 5.0})
+    pause = "perform pg_sleep(60);\n" + STEPS[step]
+    broken(conn, computation.routine, (STEPS[step], pause))
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(refresh, victim)
+        wait_for_sleep(conn, victim.info.backend_pid)
+        conn.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,))
+        assert isinstance(run.exception(), psycopg.OperationalError)
+    broken(conn, computation.routine)
+    assert written(refresh(conn)) > 0
+    found = digest(conn, computation)
+    assert found == full(conn, computation)
+
+
+def two_share_the_work(connect: Connect, computation: Computation) -> None:
+    """Two sessions at once do each asset once, and end in the same bits."""
+    conn = connect()
+    assets = range(1, 9)
+    for asset in assets:
+        put(conn, asset, history(400, asset))
+    refresh(conn)
+    expected = full(conn, computation)
+    wipe(conn, computation)
+    pair = [connect(), connect()]
+    with ThreadPoolExecutor(2) as pool:
+        lines = [line for run in pool.map(refresh, pair) for line in run]
+    done = [int(found[1]) for line in lines if (found := re.search(r"asset (\d+) done", line))]
+    assert sorted(done) == list(assets), "each asset is done once"
+    assert digest(conn, computation) == expected
+
+
+def make_slow(conn: psycopg.Connection, computation: Computation) -> None:
+    """Let every row that is stored take a while."""
+    conn.execute(
+        """
+        create function public.dawdle() returns trigger language plpgsql as $$
+        begin
+            perform pg_sleep(0.02);
+            return new;
+        end $$
+        """
+    )
+    conn.execute(
+        f"""
+        create trigger dawdle before insert on {computation.table}
+        for each row execute function public.dawdle()
+        """
+    )
+
+
+def wait_for_sleep(conn: psycopg.Connection, pid: int) -> None:
+    """Return when that backend sleeps."""
+    for _ in range(1200):
+        if conn.execute(
+            "select from pg_stat_activity as a where a.pid = %s and a.wait_event = 'PgSleep'",
+            (pid,),
+        ).rowcount:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the refresh never came to where it sleeps")
+
+
+def sees_what_comes_meanwhile(connect: Connect, computation: Computation) -> None:
+    """Candles committed between the read and the commit are taken by the next run."""
+    conn, slow = connect(), connect()
+    put(conn, 1, {n: price(n, 1) for n in range(40)})
+    make_slow(conn, computation)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(refresh, slow)
+        wait_for_sleep(conn, slow.info.backend_pid)
+        put(conn, 1, {20: 77.0, 40: 5.0, 41: 6.0})
+        run.result()
+    conn.execute(f"drop trigger dawdle on {computation.table}")
+    refresh(conn)
+    found = digest(conn, computation)
+    assert found == full(conn, computation)
+
+
+def never_looks_ahead(
+    conn: psycopg.Connection, computation: Computation, *, prefixes: int, days: int = 460
+) -> None:
+    """With later candles taken away, the rows that remain have the same bits."""
+    closes = history(days)
+    put(conn, 1, closes)
+    refresh(conn)
+    whole = rows(conn, computation)
+    ends = sorted(closes)[:-1]
+    for last in random.Random(1).choices(ends, k=prefixes):
+        with conn.transaction(force_rollback=True):
+            prices.drop(conn, 1, [n for n in closes if n > last])
+            conn.execute("select features.refresh_asset(1, p_rebuild => true)")
+            found = rows(conn, computation)
+        assert found == {ts: row for ts, row in whole.items() if ts <= prices.ts(last)}
+
+
+# --- planted faults --------------------------------------------------------------------------
+
+
+def broken(conn: psycopg.Connection, path: str, *changes: tuple[str, str]) -> None:
+    """Apply a shipped routine file with something changed in it."""
+    text = (SQL / path).read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, f"sql/{path} has {text.count(old)} times {old!r}"
+        text = text.replace(old, new)
+    conn.execute(text.encode())
+
+
+def is_found(check: Callable[[], None]) -> None:
+    """See a check fail."""
+    with pytest.raises(AssertionError):
+        check()

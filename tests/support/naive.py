@@ -1,0 +1,67 @@
+"""Features worked the slow way, from their definitions, to be compared with."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+SPANS = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
+SCORED = (1, 7, 30)
+
+
+def percentile_cont(values: list[float], share: float) -> float:
+    """PostgreSQL's percentile_cont."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = math.ceil(place)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+
+def returns(closes: Mapping[int, float], *, window: int = 252) -> dict[int, dict[str, Any]]:
+    """The row of each session, by its number, from the closes by session."""
+    found: dict[int, dict[str, Any]] = {}
+    if not closes:
+        return found
+    before: dict[int, list[float]] = {span: [] for span in SCORED}
+    previous = None
+    for session in range(min(closes), max(closes) + 1):
+        close = closes.get(session)
+        row: dict[str, Any] = {"gap_days": None, "is_gap": close is None}
+        if close is not None:
+            if previous is not None:
+                row["gap_days"] = session - previous
+            previous = session
+        for span in SPANS:
+            earlier = closes.get(session - span)
+            both = close is not None and earlier is not None
+            row[f"ret_pct_{span}"] = close / earlier - 1 if both else None
+            row[f"ret_log_{span}"] = math.log(close / earlier) if both else None
+        for span in SCORED:
+            row |= _judged(span, row[f"ret_pct_{span}"], before[span], window)
+        found[session] = row
+    return found
+
+
+def _judged(span: int, x: float | None, before: list[float], window: int) -> dict[str, Any]:
+    """Score and flags of one value; it joins those before it."""
+    row: dict[str, Any] = dict.fromkeys(
+        (f"ret_z_{span}", f"outlier_z_{span}", f"outlier_iqr_{span}")
+    )
+    if x is None:
+        return row
+    if len(before) >= window:
+        past = before[-window:]
+        mean, deviation = statistics.mean(past), statistics.stdev(past)
+        row[f"outlier_z_{span}"] = abs(x - mean) > 4 * deviation
+        first, third = percentile_cont(past, 0.25), percentile_cont(past, 0.75)
+        reach = 1.5 * (third - first)
+        row[f"outlier_iqr_{span}"] = x < first - reach or x > third + reach
+    before.append(x)
+    if len(before) >= window:
+        last = before[-window:]
+        if deviation := statistics.stdev(last):
+            row[f"ret_z_{span}"] = (x - statistics.mean(last)) / deviation
+    return row

@@ -1,0 +1,70 @@
+"""PL/Python bodies, compiled from the shipped file, and what PostgreSQL would hand to them."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+SQL = Path(__file__).parents[2] / "sql"
+
+
+class Raised(Exception):
+    """What ``plpy.error`` was given."""
+
+    def __init__(self, message: str, **facts: str) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+
+def _error(message: str, **facts: str) -> None:
+    raise Raised(message, **facts)
+
+
+FAKE_PLPY = SimpleNamespace(error=_error)
+
+
+def body(path: str) -> str:
+    """The text between the dollars of a file that makes one routine."""
+    found = re.findall(r"^as \$\$\n(.*?)^\$\$;", (SQL / path).read_text(), re.M | re.S)
+    assert len(found) == 1, f"sql/{path} has {len(found)} bodies"
+    return found[0]
+
+
+def compiled(text: str, *arguments: str, gives: str = "") -> Callable[..., Any]:
+    """Make a function of a body, as PL/Python does; ``gives`` is an expression to end with."""
+    lines = [f"def routine({', '.join(arguments)}):", *text.splitlines()]
+    if gives:
+        lines.append(f"return {gives}")
+    space: dict[str, Any] = {"plpy": FAKE_PLPY}
+    exec("\n    ".join(lines), space)
+    return space["routine"]
+
+
+def array_send(kind: int, values: Sequence[float] | Sequence[int]) -> bytes | None:
+    """The bytes of an array of bigints (20), floats (701) or stamps (1184) without nulls."""
+    if not values:
+        return None
+    letter = "d" if kind == 701 else "q"
+    head = struct.pack(">iiIii", 1, 0, kind, len(values), 1)
+    return head + b"".join(struct.pack(f">i{letter}", 8, value) for value in values)
+
+
+def tuples(packed: bytes, kinds: str) -> Iterable[list[Any]]:
+    """The rows of COPY's binary format; ``kinds`` has struct's letter for each column."""
+    at = 0
+    while at < len(packed):
+        (count,) = struct.unpack_from(">h", packed, at)
+        assert count == len(kinds)
+        at += 2
+        row: list[Any] = []
+        for kind in kinds:
+            (length,) = struct.unpack_from(">i", packed, at)
+            at += 4
+            row.append(None if length == -1 else struct.unpack_from(f">{kind}", packed, at)[0])
+            assert length in (-1, struct.calcsize(f">{kind}"))
+            at += max(length, 0)
+        yield row
