@@ -7,7 +7,6 @@ from typing import Annotated, Final
 
 import psycopg
 import typer
-from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,6 +16,7 @@ from ta_lab2.observability import queries
 from ta_lab2.observability.queries import Run
 
 MOST_PROBLEMS: Final = 20
+WIDTH: Final = 100
 _COLOURS: Final = {"done": "green", "running": "cyan", "partial": "yellow"}
 _COUNTS: Final = ("assets", "failed", "rows_written")
 
@@ -32,7 +32,8 @@ def runs(
         found = queries.recent_runs(conn, most=last, failed=failed)
         problems = queries.open_problems(conn)
     if found:
-        console.out.print(table(found))
+        # A narrow terminal wraps the line; a number cut short would be another number.
+        console.out.print(table(found), width=max(console.out.width, WIDTH))
     else:
         console.say("no run failed" if failed else "nothing has run yet; try `ta-lab2 refresh`")
     for problem in problems[:MOST_PROBLEMS]:
@@ -48,14 +49,14 @@ def runs(
 
 def table(found: Sequence[Run]) -> Table:
     """Return the runs as a table, the newest first."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Runs", title_justify="left")
+    made = Table(box=None, pad_edge=False, title="Runs", title_justify="left")
     for name in ("began (UTC)", "run", "status"):
         made.add_column(name, no_wrap=True)
-    for name in ("seconds", *(count.replace("_", " ") for count in _COUNTS)):
-        made.add_column(name, justify="right")
+    for name in ("seconds", "assets", "failed", "written"):
+        made.add_column(name, justify="right", no_wrap=True)
     for run in found:
         made.add_row(
-            f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+            f"{run.started_at:%Y-%m-%d %H:%M}",
             escape(run.type),
             f"[{_COLOURS.get(run.status, 'red')}]{run.status}[/]",
             "" if run.seconds is None else f"{run.seconds:,.1f}",
