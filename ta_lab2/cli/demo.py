@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -180,9 +180,11 @@ def _load_files(conn: psycopg.Connection, found: Sequence[PriceFile], steps: Ste
 
 def _counted(counts: Counts) -> str:
     """Return what became of the candles, leaving out what did not happen."""
-    names = ("loaded", "unchanged", "revised", "rejected", "forming")
+    names = ("loaded", "unchanged", "revised", "rejected", "forming", "other_source")
     happened = [
-        f"{number:,} {name}" for name, number in zip(names, astuple(counts), strict=True) if number
+        f"{number:,} {name.replace('_', ' ')}"
+        for name in names
+        if (number := getattr(counts, name))
     ]
     return ", ".join(happened) or "no candles"
 
