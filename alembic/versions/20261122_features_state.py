@@ -84,7 +84,9 @@ ROUTINES = {
         "public.refresh_features(integer[], boolean, boolean)",
         "features._announce_candidates(integer[], boolean)",
     ],
-    "functions/features/refresh_candidates.sql": ["features.refresh_candidates(integer[], boolean)"],
+    "functions/features/refresh_candidates.sql": [
+        "features.refresh_candidates(integer[], boolean)"
+    ],
     "functions/features/refresh_asset.sql": ["features.refresh_asset(integer, boolean)"],
     "functions/features/refresh_returns.sql": [
         "features.refresh_returns(integer, boolean)",
