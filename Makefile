@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format lock docker-base clean uninstall venv
+.PHONY: help setup demo test test-all lint format lock bench docker-base clean uninstall venv
 
 help: ## This list
 	@echo "make TARGET, where TARGET is one of:"
@@ -63,6 +63,10 @@ lock: venv ## Make requirements.lock from pyproject.toml and the public index; A
 		$(PY) -m uv pip compile --no-config --universal --python-version 3.11 --generate-hashes \
 		--no-header --extra calendars --extra charts --extra dev --quiet $(ARGS) \
 		pyproject.toml -o requirements.lock
+
+bench: venv ## Time a full refresh against two clients; writes benchmarks/RESULTS.md
+	$(PY) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore -r benchmarks/requirements.txt
+	$(PY) -m benchmarks.returns
 
 docker-base: ## Make the image debian:trixie-slim here, for where no image registry answers
 	docker/base.sh

@@ -78,6 +78,40 @@ STATE = [
     ("fingerprint", "features.fingerprint() of its kernel when the rows were written."),
 ]
 
+#: What an older checkout doesn't know, or knows with other arguments: its files make its own.
+ROUTINES = {
+    "procedures/features/refresh_features.sql": [
+        "public.refresh_features(integer[], boolean, boolean)",
+        "features._announce_candidates(integer[], boolean)",
+    ],
+    "functions/features/refresh_candidates.sql": [
+        "features.refresh_candidates(integer[], boolean)"
+    ],
+    "functions/features/refresh_asset.sql": ["features.refresh_asset(integer, boolean)"],
+    "functions/features/refresh_returns.sql": [
+        "features.refresh_returns(integer, boolean)",
+        "features._sessions(timestamptz, timestamptz)",
+    ],
+    "functions/features/record_progress.sql": [
+        "features.record_progress(integer, text, timestamptz, bytea)"
+    ],
+    "functions/features/replace_rows.sql": [
+        "features.replace_rows(regclass, integer, timestamptz[], bytea)"
+    ],
+    "functions/features/take_dirty.sql": ["features.take_dirty(integer, text, boolean)"],
+    "functions/features/due_from.sql": ["features.due_from(integer, text, timestamptz, boolean)"],
+    "functions/features/computations.sql": ["features.computations()"],
+    "functions/features/fingerprint.sql": ["features.fingerprint(regproc)"],
+    "functions/features/copy_in.sql": ["features.copy_in(regclass, bytea)"],
+    "functions/features/returns_kernel.sql": [
+        "features.returns_kernel(integer, bytea, bytea, bytea, boolean, bytea, bytea[])"
+    ],
+    "functions/features/assets_to_refresh.sql": [
+        "features.assets_to_refresh(integer[])",
+        "features._known_assets(integer[])",
+    ],
+}
+
 
 def make_returns(columns: list[tuple[str, str, str]], what: str) -> None:
     op.execute("drop view published.cmc_returns_daily")
@@ -136,6 +170,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for path, routines in ROUTINES.items():
+        for routine in routines:
+            op.execute(f"drop routine if exists {routine}")
+        op.execute(f"delete from ta_meta.routine_file as f where f.path = '{path}'")
     op.execute("drop view published.feature_state")
     op.execute("drop table features.feature_state")
     op.execute("""
