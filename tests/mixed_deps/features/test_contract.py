@@ -111,13 +111,13 @@ def test_progress_committed_before_its_rows_is_found(connect):
     contract.broken(
         connect(),
         VERB,
-        ("    v_failed  integer := 0;", "    v_failed  integer := 0;\n    v_due     boolean;"),
+        ("    v_failed      integer := 0;", "    v_failed      integer := 0;\n    v_due boolean;"),
         (
-            "        begin\n            v_rows",
+            "        begin\n            select c.rows_read",
             "        v_due := features.take_dirty(v_id, 'returns', false) is not null;\n"
             "        perform features.record_progress(v_id, 'returns', '2100-01-01');\n"
             "        commit;\n"
-            "        begin\n            v_rows",
+            "        begin\n            select c.rows_read",
         ),
         ("features.refresh_asset(v_id, p_rebuild)", "features.refresh_asset(v_id, v_due)"),
     )
