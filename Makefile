@@ -65,7 +65,6 @@ lock: venv ## Make requirements.lock from pyproject.toml and the public index; A
 		pyproject.toml -o requirements.lock
 
 bench: venv ## Time a full refresh against two clients; writes benchmarks/RESULTS.md
-	$(PY) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore -r benchmarks/requirements.txt
 	$(PY) -m benchmarks.returns
 
 docker-base: ## Make the image debian:trixie-slim here, for where no image registry answers
