@@ -74,8 +74,8 @@ clean: ## Remove .venv and the caches of the tools; databases stay
 	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-uninstall: venv ## Remove this checkout's database for ever (it asks), then clean
-	$(PY) -m ta_lab2 db destroy
+uninstall: venv ## Remove this checkout's database for ever (it asks; YES=1 does not), then clean
+	$(PY) -m ta_lab2 db destroy $(if $(YES),--yes)
 	@$(MAKE) --no-print-directory clean
 
 venv:
