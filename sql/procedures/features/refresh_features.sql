@@ -110,7 +110,8 @@ begin
             v_rows := v_rows + v_written;
         exception when others then
             v_sqlstate := sqlstate;
-            v_message := sqlerrm;
+            -- PL/Python puts the name of its exception before the message; the code says it.
+            v_message := regexp_replace(sqlerrm, '^(spiexceptions|plpy)\.\w+: ', '');
             v_read := null;
             v_written := null;
             v_unchanged := null;
