@@ -37,11 +37,11 @@ COVERAGE = --cov --cov-report=term $(if $(ARGS),--cov-fail-under=0)
 
 test: ## Run the tests; ARGS='-k word' picks some, DOCKER=1 adds those with a Docker engine
 	$(BOOTSTRAP) --tests
-	$(PY) -m pytest -m 'not slow' $(COVERAGE) $(ARGS)
+	$(PY) -m pytest -n auto --no-loadscope-reorder -m 'not slow' $(COVERAGE) $(ARGS)
 
 test-all: ## Run the tests, the slow ones too
 	$(BOOTSTRAP) --tests
-	$(PY) -m pytest $(COVERAGE) $(ARGS)
+	$(PY) -m pytest -n auto --no-loadscope-reorder $(COVERAGE) $(ARGS)
 
 lint: venv ## Check style, types, layers and SQL; every check runs, even after one that failed
 	@status=0; try() { echo "lint: $$1"; shift; "$$@" || status=1; }; \
