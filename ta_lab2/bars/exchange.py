@@ -36,8 +36,8 @@ DOLLARS: Final = (
 ATTEMPTS: Final = 6
 #: An exchange that asks for a longer pause than this is not waited for.
 LONGEST_PAUSE: Final = 120
-#: Candles in a window where an exchange does not say how many it gives at once.
-_WINDOW: Final = 100
+#: So many candles are asked for where ccxt does not know how many an exchange gives at once.
+_AT_ONCE: Final = 100
 _PASSING: Final = {408, 409, 418, 425, 429}
 _SAID: Final = 200
 
@@ -99,7 +99,7 @@ class Market:
                 "Take the asset from another exchange.",
             )
         self.step = timedelta(seconds=self._api.parse_timeframe(timeframe))
-        self.at_once: int | None = None
+        self.at_once = _AT_ONCE
 
     @property
     def name(self) -> str:
@@ -114,7 +114,7 @@ class Market:
     @property
     def window(self) -> timedelta:
         """How much time one answer covers."""
-        return self.step * (self.at_once or _WINDOW)
+        return self.step * self.at_once
 
     def open(self) -> None:
         """Ask the exchange for its markets and find this one; refuse what is no spot market."""
@@ -149,7 +149,7 @@ class Market:
                 f"{self.name} is priced in {self.quote}; prices here are in US dollars",
                 f"Take a market against one of {', '.join(DOLLARS)}.",
             )
-        self.at_once = self._api.feature_value(symbol, "fetchOHLCV", "limit")
+        self.at_once = self._api.feature_value(symbol, "fetchOHLCV", "limit") or _AT_ONCE
         # From here on numbers stay the text that was sent.
         self._api.number = str
         self._api.on_json_response = self._read
@@ -212,7 +212,7 @@ class Market:
             else None,
         )
 
-    def _fetch(self, since: int, limit: int | None) -> list[list[Any]]:
+    def _fetch(self, since: int, limit: int) -> list[list[Any]]:
         import ccxt
 
         self._unreadable.clear()

@@ -41,10 +41,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """One answer that is in, what became of its candles, and the session of the last."""
+    """One answer that is in: what became of its candles, and when its first and last begin."""
 
     load: UUID
     counts: Counts
+    first: datetime | None
     last: datetime | None
     #: When the candle began, None when that cannot be read; and why it is not loaded.
     rejects: tuple[tuple[datetime | None, str], ...]
@@ -174,6 +175,7 @@ def load(
     return Loaded(
         number,
         counts,
+        min(starts, default=None),
         max(starts, default=None),
         tuple((lines[each.line].start, each.reason) for each in rejects),
         made,
@@ -200,19 +202,24 @@ def _known(conn: Connection, market: Market) -> int:
 
 def _forwards(market: Market, begin: datetime, end: datetime) -> Iterator[list[Candle]]:
     """Yield the candles that begin from one moment to another, an answer at a time."""
+    seen: set[datetime] = set()
     while begin <= end:
         given = market.candles(begin)
+        starts = [each.start for each in given if each.start]
         # What begins after now forms: the clocks may differ by seconds at midnight. What begins
-        # much later is wrong, and for the database to reject.
+        # much later is wrong, and for the database to reject, once.
         candles = [
             each
             for each in given
-            if each.start is None or each.start <= end or each.start > end + market.step
+            if each.start is None
+            or each.start <= end
+            or (each.start > end + market.step and each.start not in seen)
         ]
         if candles:
             yield candles
+        seen.update(starts)
         begin = max(
-            (each.start + market.step for each in given if each.start and each.start <= end),
+            (start + market.step for start in starts if start <= end),
             # Some say nothing about a time before the first candle, others go on with the first.
             default=begin + market.window,
         )

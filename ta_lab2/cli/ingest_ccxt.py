@@ -130,11 +130,19 @@ def _load(
             loaded = feed.load(
                 conn, market, to, candles, source=source, extend=extend, switch=switch
             )
+            if stored is None and not done and loaded.first:
+                console.say(f"{market.name}: its history begins on {loaded.first:%Y-%m-%d}")
             done.append(loaded)
             _say(market, source, loaded)
     finally:
         if done:
-            _sum_up(conn, market, to, source, done)
+            _sum_up(market, to, done)
+    if any(each.counts.other_source for each in done):
+        own = queries.source(conn, to.asset_id)
+        console.say(
+            f"{market.name}: the asset's candles come from {own}, these are {source}'s;"
+            " --extend stores new sessions, --switch makes this the source"
+        )
     if not done:
         raise Refused(
             f"{market.name}: the exchange has no candle"
@@ -153,13 +161,7 @@ def _say(market: exchange.Market, source: str, loaded: feed.Loaded) -> None:
         )
 
 
-def _sum_up(
-    conn: psycopg.Connection,
-    market: exchange.Market,
-    to: feed.Target,
-    source: str,
-    done: list[feed.Loaded],
-) -> None:
+def _sum_up(market: exchange.Market, to: feed.Target, done: list[feed.Loaded]) -> None:
     """Print what became of all candles, why some were rejected, and how to take it back."""
     names = ("loaded", "unchanged", "revised", "rejected", "forming", "other_source")
     sums = {name: sum(getattr(each.counts, name) for each in done) for name in names}
@@ -174,12 +176,6 @@ def _sum_up(
         console.say(f"{market.name} {day}: {reason}")
     if len(rejects) > _SHOWN_REJECTS:
         console.say("the others: select * from price_rejects")
-    if sums["other_source"]:
-        own = queries.source(conn, to.asset_id)
-        console.say(
-            f"{market.name}: the asset's candles come from {own}, these are {source}'s;"
-            " --extend stores new sessions, --switch makes this the source"
-        )
     if len(done) == 1:
         console.say(f"to take it back: ta-lab2 ingest --undo {done[0].load}")
     else:

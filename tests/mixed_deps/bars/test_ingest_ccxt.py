@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from ta_lab2 import cli
 from ta_lab2.settings import settings
@@ -112,6 +113,7 @@ def test_the_whole_history_is_loaded_page_by_page_without_the_forming_candle(
     assert f"binance BTC/USDT: to {back(DAYS - 14)}, 15 candles loaded" in err
     assert "its prices in USDT are taken as US dollars" in err
     assert "binance is a new row of dim_sources" in err
+    assert f"its history begins on {back(DAYS)}" in err
     assert rows(database, "select symbol, slug from bars.dim_assets") == [("BTC", "bitcoin")]
     assert rows(database, "select * from bars.dim_sources where source = 'binance'") == [
         ("binance", "base", "The exchange binance: trades there, by ccxt.")
@@ -254,6 +256,33 @@ def test_a_run_that_is_killed_goes_on_where_it_ended(ingest, server, database, s
     assert stored(database) == whole()
 
 
+def test_a_database_that_goes_away_leaves_what_was_stored(ingest, server, database):
+    def end_sessions(number):
+        if number == 3:
+            rows(
+                database,
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and application_name = 'ta-lab2 ingest ccxt'",
+            )
+
+    server.before_answer = end_sessions
+    status, out, err = ingest(*NEW)
+    assert status != 0
+    assert "terminating connection" in err
+    assert out.endswith(counts(loaded=30))
+    server.before_answer = lambda number: None
+    assert ingest()[0] == 0
+    assert stored(database) == whole()
+
+
+def test_the_apps_role_may_do_all_of_it(ingest, server, database, monkeypatch):
+    url = make_conninfo(database, options="-c role=ta_lab2_app")
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", url)
+    settings.cache_clear()
+    assert ingest(*NEW)[0] == 0
+    assert ingest("--again")[0] == 0
+
+
 def test_a_bad_candle_is_kept_once_with_its_reason_and_stops_nothing(ingest, server, database):
     start = binance.milliseconds(back(3))
     server.candles[start] = [start, "1", "0.5", "0.4", "0.45", "1"]
@@ -378,6 +407,7 @@ def test_an_exchange_without_a_candle_says_so(ingest, server, database):
     assert "error: binance BTC/USDT: the exchange has no candle\n" in err
     status, _, err = ingest(*NEW, "--since", str(back(3)))
     assert status == 2
+    assert rows(database, "select count(*) from bars.dim_assets") == [(0,)]
     assert f"no candle from {back(3)} on" in err
 
 
