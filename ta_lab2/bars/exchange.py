@@ -380,6 +380,8 @@ def _is_passing(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
     import ccxt
 
+    if not isinstance(error, ccxt.BaseError):
+        return False
     status = _status(error)
     if status is None:
         return isinstance(error, ccxt.OperationFailed)

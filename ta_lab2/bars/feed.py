@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
+from zlib import crc32
 
 from psycopg import Connection
 
@@ -245,10 +246,14 @@ def _backwards(market: Market, begin: datetime, end: datetime) -> Iterator[list[
 def _lines(market: Market, candles: list[Candle]) -> dict[int, Candle]:
     """Number candles by their time, so that one that is rejected again has the same number.
 
-    A second one of the same time, or without one, gets its place in the answer, below 0.
+    A second one of the same time, or one without, gets a number below 0 that its text gives.
     """
     lines: dict[int, Candle] = {}
-    for place, each in enumerate(candles, start=1):
-        number = -place if each.start is None else market.number(each.start)
-        lines[-place if number in lines else number] = each
+    for each in candles:
+        number = -1 if each.start is None else market.number(each.start)
+        if number < 0 or number in lines:
+            number = -1 - (crc32(each.raw.encode()) >> 1)
+        while number in lines:
+            number += 1
+        lines[number] = each
     return lines

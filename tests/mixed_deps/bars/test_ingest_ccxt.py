@@ -105,6 +105,8 @@ def counts(loaded=0, unchanged=0, revised=0, rejected=0, forming=0, other=0):
 def test_the_whole_history_is_loaded_page_by_page_without_the_forming_candle(
     ingest, server, database
 ):
+    with psycopg.connect(database) as conn:
+        conn.execute("delete from bars.dim_sources where source = 'binance'")
     status, out, err = ingest(*NEW)
     assert status == 0
     assert out == "binance BTC/USDT, asset 1 bitcoin: " + counts(loaded=DAYS, forming=1)
@@ -287,20 +289,34 @@ def test_a_bad_candle_is_kept_once_with_its_reason_and_stops_nothing(ingest, ser
     start = binance.milliseconds(back(3))
     server.candles[start] = [start, "1", "0.5", "0.4", "0.45", "1"]
     server.candles[binance.milliseconds(back(2))] = "garbage"
-    ingest(*NEW)
+    ingest(*NEW, "--since", str(back(8)))
     status, out, err = ingest()
     assert status == 0
     assert out.endswith(counts(unchanged=5, rejected=2, forming=1))
     assert f"binance BTC/USDT {back(3)}: high is not the highest" in err
     assert "binance BTC/USDT without a date: candle unreadable" in err
-    kept = rows(database, "select raw, reason from bars.price_rejects order by reason")
-    assert ('"garbage"', "candle unreadable") in kept
-    assert (json.dumps(server.candles[start]).replace(", ", ","), "high is not the highest") in kept
+    assert rows(database, "select raw, reason from bars.price_rejects order by reason") == [
+        ('"garbage"', "candle unreadable"),
+        (json.dumps(server.candles[start], separators=(",", ":")), "high is not the highest"),
+    ]
     server.set(back(3))
     server.set(back(2))
     _, out, _ = ingest()
     assert out.endswith(counts(loaded=2, unchanged=5, forming=1))
-    assert stored(database) == whole()
+    assert stored(database) == whole()[-8:]
+
+
+def test_a_candle_given_twice_is_one_and_with_other_values_none(ingest, server, database):
+    same, other = (binance.milliseconds(back(days)) for days in (20, 10))
+    server.candles[same + 1] = server.candles[same]
+    server.candles[other + 1] = [*server.candles[other][:5], "7"]
+    server.candles[other + 2] = "nothing"
+    server.candles[other + 3] = "nothing"
+    status, out, err = ingest(*NEW)
+    assert status == 0
+    assert out.endswith(counts(loaded=DAYS - 1, unchanged=1, rejected=4, forming=1))
+    assert f"{back(10)}: duplicate with other values" in err
+    assert stored(database) == [day for day in whole() if day != back(10)]
 
 
 def test_a_load_is_taken_back_and_read_again(ingest, server, database, capsys):
@@ -373,31 +389,30 @@ def test_another_market_of_the_asset_needs_a_switch(ingest, server, database):
     assert ingest("--asset-id", "1", "--switch", market="BTC/USDC")[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
+def test_what_cannot_be_meant_is_one_sentence_and_loads_nothing(ingest, database):
+    with psycopg.connect(database) as conn:
+        conn.execute("insert into bars.dim_assets (id, symbol, slug) values (9, 'R', 'right')")
+    for words, said in (
         ((), "no asset is called BTC"),
         (("--asset-id", "1"), "there is no asset 1 yet, so it needs a name"),
         (("--asset-id", "1", "--slug", "Bit Coin"), "Bit Coin is no slug"),
+        (("--asset-id", "1", "--slug", "right"), "asset 1 is not right"),
         (("--asset-id", "9", "--slug", "wrong"), "asset 9 is right, not wrong"),
         ((*NEW, "--since", "yesterday"), "--since yesterday is no date"),
         ((*NEW, "--since", "20200101"), "--since 20200101 is no date"),
         ((*NEW, "--since", "2020-02-30"), "--since 2020-02-30 is no date"),
         ((*NEW, "--since", "2999-01-01"), "--since 2999-01-01 lies in the future"),
-        ((*NEW, "--extend", "--switch"), "exclude each other"),
+        ((*NEW, "--extend", "--switch"), "--extend and --switch exclude each other"),
         ((*NEW, "--source", "binanc"), "there is no source binanc"),
-        ((*NEW, "--source", "coinmarketcap"), "volumes of coinmarketcap count US dollars"),
-    ],
-)
-def test_what_cannot_be_meant_is_one_sentence_and_loads_nothing(ingest, database, words, said):
-    with psycopg.connect(database) as conn:
-        conn.execute("insert into bars.dim_assets (id, symbol, slug) values (9, 'R', 'right')")
-    status, out, err = ingest(*words)
+        ((*NEW, "--source", "coinmarketcap"), "the volumes of coinmarketcap count US dollars"),
+    ):
+        status, out, err = ingest(*words)
+        assert (status, out) == (2, ""), words
+        assert f"error: {said}" in err
+    status, _, err = ingest("--asset-id", "0")
     assert status == 2
-    assert f"error: {said}" in err or said in err.splitlines()[-2]
-    assert out == ""
-    assert rows(database, "select count(*) from bars.loads") == [(0,)]
-    assert rows(database, "select count(*) from bars.price_staging") == [(0,)]
+    for table in ("loads", "price_staging", "cmc_price_histories7"):
+        assert rows(database, f"select count(*) from bars.{table}") == [(0,)]
 
 
 def test_an_exchange_without_a_candle_says_so(ingest, server, database):
@@ -411,13 +426,13 @@ def test_an_exchange_without_a_candle_says_so(ingest, server, database):
     assert f"no candle from {back(3)} on" in err
 
 
-@pytest.mark.parametrize("hours", [-3, 3])
-def test_clocks_that_differ_are_refused(ingest, server, database, hours):
-    server.clock_is_off = timedelta(hours=hours)
-    status, _, err = ingest(*NEW)
-    assert status == 2
-    assert "binance says it is" in err
-    assert "the database says" in err
+def test_clocks_that_differ_are_refused(ingest, server, database):
+    for hours in (-3, 3):
+        server.clock_is_off = timedelta(hours=hours)
+        status, _, err = ingest(*NEW)
+        assert status == 2
+        assert "error: binance says it is" in err
+        assert "the database says" in err
     assert stored(database) == []
 
 
@@ -436,32 +451,3 @@ def test_a_candle_of_a_later_year_is_rejected_and_hides_nothing(ingest, server, 
     assert status == 0
     assert out.endswith(counts(loaded=DAYS - 1, rejected=1, forming=1))
     assert "2999-01-01: future date" in err
-
-
-def test_a_file_called_ccxt_is_loaded_by_its_path(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    prices.daily(tmp_path, "2020-01-01,BTC,1,3,0.5,2,10")
-    (tmp_path / "1_bitcoin.csv").rename(tmp_path / "ccxt")
-    assert cli.run(["ingest", "ccxt"]) == 2
-    assert "EXCHANGE" in capsys.readouterr().err
-    assert cli.run(["ingest", "--dry-run", "./ccxt"]) == 2
-    assert "the name does not say which asset it is" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["ingest", "--help"], "FILE..."),
-        (["ingest", "ccxt", "--help"], "EXCHANGE"),
-    ],
-)
-def test_both_have_a_help_of_their_own(capsys, words, said):
-    assert cli.run(words) == 0
-    assert said in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("words", [["ingest"], ["ingest", "default"], ["ingest", "files"]])
-def test_every_other_word_is_a_file(capsys, words):
-    assert cli.run(words) == 2
-    said = capsys.readouterr().err
-    assert "no file is named" in said or f"{words[-1]}: there is no such file" in said
