@@ -88,7 +88,8 @@ class Market:
         self._say = say
         self._is_read = False
         self._unreadable: list[str] = []
-        self._raw: dict[int, str] = {}
+        #: The text of each candle, which ccxt hands on as the same list.
+        self._raw: dict[int, tuple[list[Any], str]] = {}
         self.symbol, self.timeframe = symbol, timeframe
         self.base = self.quote = ""
         self.via = _turn(self._api.urls, url) if url else ""
@@ -150,31 +151,13 @@ class Market:
                 f"Take a market against one of {', '.join(DOLLARS)}.",
             )
         self.at_once = self._api.feature_value(symbol, "fetchOHLCV", "limit") or _AT_ONCE
-        # From here on numbers stay the text that was sent.
-        self._api.number = str
-        self._api.on_json_response = self._read
-        parse = self._api.parse_ohlcv
-
-        def parse_ohlcv(sent: object, market: object = None) -> list[Any]:
-            raw = json.dumps(sent, separators=(",", ":"))[:RAW_LIMIT]
-            try:
-                parsed = parse(sent, market)
-            except Exception:
-                parsed = None
-            if isinstance(parsed, list) and len(parsed) == 6 and _moment(parsed[0]):
-                self._raw[id(parsed)] = raw
-                return parsed
-            # ccxt would drop it without a word.
-            self._unreadable.append(raw)
-            return [0] * 6
-
-        self._api.parse_ohlcv = parse_ohlcv
+        self._keep_text()
 
     def clock(self) -> datetime | None:
         """Return what the exchange's last answer says the time is, if it says so."""
         headers = self._api.last_response_headers or {}
         try:
-            at = parsedate_to_datetime(headers["Date"])
+            at = parsedate_to_datetime(headers["Date"]).astimezone(UTC)
             return at + timedelta(seconds=int(headers.get("Age", 0)))
         except (KeyError, TypeError, ValueError):
             return None
@@ -184,13 +167,15 @@ class Market:
         milliseconds = (since - EPOCH) // timedelta(milliseconds=1)
         # ccxt takes 0 for "not given".
         given = self._ask(self._fetch, max(milliseconds, 1), limit or self.at_once)
-        candles = [self._candle(each) for each in given if id(each) in self._raw]
+        candles = [self._candle(each) for each in given if each[0]]
         if candles and all(each.fault for each in candles):
             raise Refused(
                 f"{self.name}: its candle {candles[0].fault}",
                 "Its sessions are not those of UTC: take the asset from another exchange.",
             )
-        return candles + [Candle(None, raw, (), "candle unreadable") for raw in self._unreadable]
+        return candles + [
+            Candle(None, raw[:RAW_LIMIT], (), "candle unreadable") for raw in self._unreadable
+        ]
 
     def number(self, start: datetime) -> int:
         """Return how many candles could have begun since 1970."""
@@ -200,13 +185,36 @@ class Market:
         """Close the connections to the exchange."""
         self._api.close()
 
+    def _keep_text(self) -> None:
+        """Let numbers stay the text that was sent, and see every candle before ccxt drops it."""
+        self._api.number = str
+        self._api.on_json_response = self._read
+        parse = self._api.parse_ohlcv
+
+        def parse_ohlcv(sent: object, market: object = None) -> list[Any]:
+            raw = json.dumps(sent, separators=(",", ":"))
+            try:
+                parsed = parse(sent, market)
+            except Exception:
+                parsed = None
+            if isinstance(parsed, list) and len(parsed) > len(CELLS) and _moment(parsed[0]):
+                self._raw[id(parsed)] = parsed, raw
+                return parsed
+            self._unreadable.append(raw)
+            return [0] * (1 + len(CELLS))
+
+        self._api.parse_ohlcv = parse_ohlcv
+
     def _candle(self, parsed: list[Any]) -> Candle:
         start = _moment(parsed[0])
         assert start is not None
+        _, raw = self._raw.get(id(parsed), (parsed, json.dumps(parsed)))
         return Candle(
             start,
-            self._raw[id(parsed)],
-            tuple("" if cell is None else _storable(str(cell)) for cell in parsed[1:]),
+            raw[:RAW_LIMIT],
+            tuple(
+                "" if cell is None else _storable(str(cell)) for cell in parsed[1 : 1 + len(CELLS)]
+            ),
             f"begins at {start:%H:%M:%S} UTC, between two sessions"
             if (start - EPOCH) % self.step
             else None,
