@@ -135,7 +135,7 @@ class Market:
         if symbol not in markets:
             raise Refused(
                 f"{self.exchange} has no market {self.symbol}",
-                _meant(by_id.get(symbol, symbol), list(spot))
+                _meant(symbol, [by_id[symbol]] if symbol in by_id else list(spot))
                 or "Markets are named BASE/QUOTE, such as BTC/USDT.",
             )
         market = markets[symbol]

@@ -176,9 +176,10 @@ def _sum_up(market: exchange.Market, to: feed.Target, done: list[feed.Loaded]) -
         console.say(f"{market.name} {day}: {reason}")
     if len(rejects) > _SHOWN_REJECTS:
         console.say("the others: select * from price_rejects")
-    if len(done) == 1:
-        console.say(f"to take it back: ta-lab2 ingest --undo {done[0].load}")
-    else:
+    wrote = [each.load for each in done if each.counts.loaded or each.counts.revised]
+    if len(wrote) == 1:
+        console.say(f"to take it back: ta-lab2 ingest --undo {wrote[0]}")
+    elif wrote:
         console.say(
             "to take it back: ta-lab2 ingest --undo LOAD, for each LOAD of"
             f" {market.file} in the table loads, the last first"

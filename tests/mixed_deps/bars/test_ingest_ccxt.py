@@ -149,6 +149,7 @@ def test_a_second_run_loads_nothing_and_reads_the_last_candles_again(ingest, ser
     assert out.endswith(counts(unchanged=5, forming=1))
     assert server.starts() == [str(back(5))]
     assert f"stored to {back(1)}, reading on from there" in err
+    assert "--undo" not in err
 
 
 def test_a_revised_candle_is_seen(ingest, server, database):
