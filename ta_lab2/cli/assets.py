@@ -14,7 +14,9 @@ from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 
-app = typer.Typer(no_args_is_help=True, help="The assets: list, show, rename, session, delete prices.")
+app = typer.Typer(
+    no_args_is_help=True, help="The assets: list, show, rename, session, delete prices."
+)
 
 AssetId = Annotated[int, typer.Argument(metavar="ID", help="CoinMarketCap's numeric id.")]
 

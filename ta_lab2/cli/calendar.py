@@ -59,8 +59,8 @@ def _show_stray_candles(conn: psycopg.Connection, session: str) -> None:
         console.say(f"{session}: asset {asset_id} has a candle at {ts}, which is no session's end")
     if stray:
         console.say(
-            f"{session}: {len(stray):,} candles belong to no session; the refresh of their assets"
-            f" fails until they are deleted: select * from bars.stray_candles('{session}')"
+            f"{session}: {len(stray):,} candles belong to no session, and the refresh of their"
+            f" assets fails until they are deleted; bars.stray_candles('{session}') lists them"
         )
 
 
