@@ -7,7 +7,7 @@ calendar stand in the routine lane.
 from alembic import op
 
 revision = "20261122_bars_sessions"
-down_revision = "20261122_features_state"
+down_revision = "20261122_features_emas"
 
 BEFORE = (
     "bars.load_staged_prices(uuid, text, integer, text, text[], timestamptz,"
