@@ -73,3 +73,9 @@ class SlugIsTaken(DatabaseRaised, sqlstate="TA211"):
     """Another asset has that slug."""
 
     exit_code = 2
+
+
+class SessionStands(DatabaseRaised, sqlstate="TA212"):
+    """The asset has candles, which are stamped by the session that it has."""
+
+    exit_code = 2

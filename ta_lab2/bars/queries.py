@@ -72,6 +72,7 @@ def load_staged(
     sha256: str | None,
     extend: bool,
     switch: bool,
+    session: str | None = None,
 ) -> Counts:
     """Turn the staged lines of one load into candles; return what became of them."""
     with conn.cursor(row_factory=class_row(Counts)) as cursor, translated():
@@ -84,7 +85,8 @@ def load_staged(
                 p_source => %(source)s,
                 p_sha256 => %(sha256)s,
                 p_extend => %(extend)s,
-                p_switch => %(switch)s
+                p_switch => %(switch)s,
+                p_session => %(session)s
             ) as c
             """,
             {
@@ -97,6 +99,7 @@ def load_staged(
                 "sha256": sha256,
                 "extend": extend,
                 "switch": switch,
+                "session": session,
             },
         )
         counts = cursor.fetchone()
@@ -111,6 +114,7 @@ class Asset:
     id: int
     symbol: str
     slug: str
+    session_id: str
     source: str | None
     candles: int
     first_day: date | None
@@ -125,8 +129,8 @@ def assets(conn: Connection, asset_id: int | None = None) -> list[Asset]:
     with conn.cursor(row_factory=class_row(Asset)) as cursor:
         cursor.execute(
             """
-            select a.id, a.symbol, a.slug, a.source, a.candles, a.first_day, a.last_day,
-                a.revisions, a.loads, a.recorded_at
+            select a.id, a.symbol, a.slug, a.session_id, a.source, a.candles,
+                a.first_day, a.last_day, a.revisions, a.loads, a.recorded_at
             from bars.asset_summary(%s) as a
             order by a.id
             """,
@@ -139,6 +143,20 @@ def rename(conn: Connection, asset_id: int, *, symbol: str | None, slug: str | N
     """Give an asset another ticker or slug; None leaves it."""
     with translated():
         conn.execute("select bars.rename_asset(%s, %s, %s)", (asset_id, symbol, slug))
+
+
+def set_session(conn: Connection, asset_id: int, session_id: str) -> None:
+    """Give an asset without candles another session."""
+    with translated():
+        conn.execute("select bars.set_session(%s, %s)", (asset_id, session_id))
+
+
+def stray_candles(conn: Connection, session_id: str) -> list[tuple[int, datetime]]:
+    """Return id and ts of the candles of a session's assets that stand on none of its days."""
+    with translated():
+        return conn.execute(
+            "select c.id, c.ts from bars.stray_candles(%s) as c", (session_id,)
+        ).fetchall()
 
 
 def delete_prices(conn: Connection, asset_id: int) -> int:
