@@ -69,3 +69,15 @@ class SlugIsTaken(DatabaseRaised, sqlstate="TA211"):
     """Another asset has that slug."""
 
     exit_code = 2
+
+
+class SessionIsAnother(DatabaseRaised, sqlstate="TA221"):
+    """The asset trades in another session than the one that was named."""
+
+    exit_code = 2
+
+
+class NoSuchSession(DatabaseRaised, sqlstate="TA222"):
+    """A new asset was to have a session that no row of ``dim_sessions`` has."""
+
+    exit_code = 2

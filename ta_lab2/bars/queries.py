@@ -60,6 +60,18 @@ class Undone:
     restored: int
 
 
+def register(
+    conn: Connection, asset_id: int, *, slug: str | None, symbol: str | None, session: str | None
+) -> str:
+    """Make an asset if it is new, refuse what contradicts a known one; return its slug."""
+    with translated():
+        row = conn.execute(
+            "select bars.register_asset(%s, %s, %s, %s)", (asset_id, slug, symbol, session)
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def load_staged(
     conn: Connection,
     load: UUID,

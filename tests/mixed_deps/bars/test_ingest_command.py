@@ -88,7 +88,7 @@ def test_a_file_of_another_asset_stops_there_and_says_what_is_in(tmp_path, capsy
 def test_nothing_to_load_is_one_clear_sentence(tmp_path, capsys):
     status, _, err = run(capsys, "ingest", tmp_path)
     assert status == 2
-    assert f"{tmp_path}: the folder has no .csv files" in err
+    assert f"{tmp_path}: the folder has no files that end in .csv" in err
     assert "Traceback" not in err
 
 
@@ -176,7 +176,8 @@ def test_a_dry_run_shows_what_the_files_hold_and_loads_nothing(tmp_path, capsys,
     assert (status, err) == (0, "")
     text = [" ".join(words) for words in out]
     assert text[:2] == [str(tmp_path / "1_bitcoin.csv"), "asset 1 bitcoin"]
-    assert "format CoinMarketCap export, source coinmarketcap" in text
+    assert "format cmc-export: CoinMarketCap's export" in text
+    assert "source coinmarketcap" in text
     assert any("timeOpen as day" in line and "marketCap as market_cap" in line for line in text)
     assert "lines 5 from 2020-01-02 to 2020-01-05, 1 that cannot be split" in text
     assert prices.export_row("2020-01-03") in text
