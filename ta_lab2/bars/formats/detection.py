@@ -176,17 +176,22 @@ def _layouts(wanted: Wanted) -> Sequence[Layout]:
 def _unknown(stored: Stored, wanted: Wanted, first: str) -> Refused:
     """Return the error for a file without a known header: what it lacks, and what is known."""
     layouts = _layouts(wanted)
-    lacking = {
-        layout.name: layout.lacks([name.strip(' "') for name in first.split(layout.delimiter)])
-        for layout in layouts
-    }
-    nearest = min(lacking, key=lambda name: len(lacking[name]))
+    near = (_compared(layout, first) for layout in layouts)
     hint = "--format and --mapping say how a file is read. Known are\n  " + "\n  ".join(
         f"{layout.name}: {layout.headers[0]}" for layout in layouts
     )
-    if 0 < len(lacking[nearest]) <= 2:
-        hint = f"For {nearest} it lacks {', '.join(lacking[nearest])}. {hint}"
+    hint = "".join(f"{line}. " for line in near if line) + hint
     return Refused(f"{stored.name}: its first line is no header that is known: {first[:200]}", hint)
+
+
+def _compared(layout: Layout, first: str) -> str | None:
+    """Return what a first line lacks to be a layout's header, None if that is far from it."""
+    missing, spare = layout.differs([name.strip(' "') for name in first.split(layout.delimiter)])
+    if len(missing) + len(spare) > 2:
+        return None
+    differences = [f"lacks {name or 'a first column'}" for name in missing]
+    differences += [f"has {name or 'a nameless column'} too many" for name in spare]
+    return f"For {layout.name} it {' and '.join(differences) or 'has another order'}"
 
 
 def _cells(line: Line, delimiter: str) -> tuple[str | None, list[str]]:

@@ -70,18 +70,18 @@ class Layout:
         names = header.split(self.delimiter)
         return self._format(names, range(len(names)), tuple(names), 0)
 
-    def lacks(self, names: Sequence[str]) -> list[str]:
-        """Return the columns that are missing for the header that is nearest to these names."""
-        found = {name.lower() if self.any_case else name for name in names}
-        missing = (
-            [
-                name
-                for name in header.split(self.delimiter)
-                if name != _MORE and not any(fnmatchcase(each, name) for each in found)
-            ]
-            for header in self.headers
-        )
-        return min(missing, key=len)
+    def differs(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Return what these names lack for the header that is nearest, and which are too many."""
+        found = [name.lower() for name in names] if self.any_case else list(names)
+
+        def difference(header: str) -> tuple[list[str], list[str]]:
+            wanted = header.split(self.delimiter)
+            cells = [name for name in wanted if name != _MORE]
+            missing = [cell for cell in cells if not any(fnmatchcase(name, cell) for name in found)]
+            spare = [name for name in found if not any(fnmatchcase(name, cell) for cell in cells)]
+            return missing, [] if _MORE in wanted else spare
+
+        return min(map(difference, self.headers), key=lambda pair: len(pair[0]) + len(pair[1]))
 
     def _format(
         self, wanted: Sequence[str], places: Sequence[int], names: tuple[str, ...], above: int
