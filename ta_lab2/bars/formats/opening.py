@@ -77,14 +77,16 @@ class Stored:
                     fault = f"longer than {LINE_LIMIT:,} bytes"
                     while (rest := stream.readline(_CHUNK)) and not rest.endswith(b"\n"):
                         pass
+                elif b"\0" in start:
+                    fault = "zero byte"
                 if number == 1:
                     start = start.removeprefix(b"\xef\xbb\xbf")
-                text = start.rstrip(b"\r\n").decode(errors="backslashreplace")
-                if fault is None and b"\0" in start:
-                    fault = "zero byte"
-                elif fault is None and not _is_utf8(start):
-                    fault = "not UTF-8"
-                yield Line(number, text, fault)
+                try:
+                    text = start.decode()
+                except UnicodeDecodeError:
+                    text = start.decode(errors="backslashreplace")
+                    fault = fault or "not UTF-8"
+                yield Line(number, text.rstrip("\r\n"), fault)
 
     def verify(self) -> None:
         """Read it to its end and refuse what is broken or too large, before anything is loaded."""
@@ -230,14 +232,6 @@ def _refuse_a_crowd(path: Path) -> None:
 
 def _is_hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def printable(text: str) -> str:
