@@ -166,8 +166,8 @@ def _explained(file: PriceFile) -> Iterator[None]:
             f"Make room on its machine, or ask whoever runs it. {again}",
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        # A class of its own, 57: an operator or the machine stopped the server or this session.
-        if error.sqlstate is not None and not error.sqlstate.startswith("57P"):
+        # The connection is lost, or an operator or the machine stopped the server or this session.
+        if error.sqlstate is not None and not error.sqlstate.startswith(("08", "57P")):
             raise
         first = (str(error).strip() or "no answer").splitlines()[0]
         raise Refused(

@@ -47,7 +47,7 @@ def ingest(
     ] = None,
     asset_id: Annotated[
         int | None,
-        typer.Option(min=1, help="Their asset, where the name does not say it."),
+        typer.Option(min=1, max=2**31 - 1, help="Their asset, where the name does not say it."),
     ] = None,
     slug: Annotated[str | None, typer.Option(help="The asset's slug, such as bitcoin.")] = None,
     symbol: Annotated[str | None, typer.Option(help="The asset's ticker, such as BTC.")] = None,

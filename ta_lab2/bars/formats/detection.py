@@ -16,7 +16,7 @@ from ta_lab2.bars.formats import parquet
 from ta_lab2.bars.formats.layouts import LAYOUTS, Format, Layout
 from ta_lab2.bars.formats.mapping import Mapped
 from ta_lab2.bars.formats.moments import UNITS, moment, unit
-from ta_lab2.bars.formats.opening import RAW_LIMIT, Line, Stored, printable
+from ta_lab2.bars.formats.opening import RAW_LIMIT, Line, Stored, fault_of, printable
 from ta_lab2.errors import Refused
 
 _NAME: Final = re.compile(
@@ -91,7 +91,8 @@ class PriceFile:
         if self.stored.is_parquet():
             names = [header[at] for at in places]
             for number, cells in parquet.rows(self.stored.path, names):
-                yield number, ",".join(cells), None, cells
+                text = ",".join(cells)
+                yield number, text, fault_of(text.encode()), cells
             return
         for line in islice(self.stored.lines(), self.format.above, None):
             if not line.text.strip():
@@ -206,7 +207,8 @@ def _cells(line: Line, delimiter: str) -> tuple[str | None, list[str]]:
 
 def _is_candle(cells: Sequence[str]) -> bool:
     """Return whether cells are a time since 1970 and numbers."""
-    return unit(cells[0]) in ("s", "ms", "us") and all(map(_NUMBER.fullmatch, cells[1:]))
+    times = [unit(cell) for cell in cells[:1]]
+    return times not in ([], [None], ["date"]) and all(map(_NUMBER.fullmatch, cells[1:]))
 
 
 def _asset(stored: Stored, wanted: Wanted) -> tuple[int, str | None]:

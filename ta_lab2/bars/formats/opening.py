@@ -60,7 +60,8 @@ class Stored:
     @property
     def name(self) -> Path:
         """What it is called in tables and messages."""
-        return self.path / self.member if self.member else self.path
+        # An archive may call its files what it likes, /etc/passwd too.
+        return Path(f"{self.path}/{printable(self.member)}") if self.member else self.path
 
     def is_parquet(self) -> bool:
         """Return whether it begins as Parquet does; refuse what cannot be read or is empty."""
@@ -72,13 +73,10 @@ class Stored:
             number = 0
             while start := stream.readline(LINE_LIMIT + 1):
                 number += 1
-                fault = None
-                if len(start) > LINE_LIMIT and not start.endswith(b"\n"):
-                    fault = f"longer than {LINE_LIMIT:,} bytes"
+                fault = fault_of(start)
+                if fault and not start.endswith(b"\n"):
                     while (rest := stream.readline(_CHUNK)) and not rest.endswith(b"\n"):
                         pass
-                elif b"\0" in start:
-                    fault = "zero byte"
                 if number == 1:
                     start = start.removeprefix(b"\xef\xbb\xbf")
                 try:
@@ -139,7 +137,7 @@ class _Unpacking(io.RawIOBase):
 
     def __init__(self, packed: IO[bytes] | gzip.GzipFile, packed_size: int, stored: Stored) -> None:
         self._packed = packed
-        self._limit = max(_RATIO_COUNTS_FROM, RATIO_LIMIT * packed_size)
+        self._limit = unpacked_limit(packed_size)
         self._stored = stored
         self._size = 0
 
@@ -166,6 +164,8 @@ def start_of(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise Refused(f"{path} is a folder where a file is needed")
+        if path.exists() and not path.is_file():
+            raise Refused(f"{path} is no file", "A pipe cannot be read twice: save it as a file.")
         with path.open("rb") as file:
             start = file.read(8)
     except FileNotFoundError:
@@ -232,6 +232,18 @@ def _refuse_a_crowd(path: Path) -> None:
 
 def _is_hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+
+
+def fault_of(line: bytes) -> str | None:
+    """Return why a line cannot be taken whatever is in its columns, None if it can."""
+    if len(line.removesuffix(b"\n")) > LINE_LIMIT:
+        return f"longer than {LINE_LIMIT:,} bytes"
+    return "zero byte" if b"\0" in line else None
+
+
+def unpacked_limit(packed_size: int) -> int:
+    """Return how many bytes a file of this size may unpack to."""
+    return min(SIZE_LIMIT, max(_RATIO_COUNTS_FROM, RATIO_LIMIT * packed_size))
 
 
 def printable(text: str) -> str:

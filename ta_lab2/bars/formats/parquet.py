@@ -12,13 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ta_lab2.bars.formats.opening import LINES_LIMIT, Stored
+from ta_lab2.bars.formats.opening import LINES_LIMIT, Stored, unpacked_limit
 from ta_lab2.errors import Refused
 
 if TYPE_CHECKING:
     import pyarrow
 
-_ROWS_AT_ONCE: Final = 2000
+_ROWS_AT_ONCE: Final = 500
 
 
 def header(path: Path) -> tuple[str, ...]:
@@ -64,6 +64,10 @@ def _opened(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
         with pyarrow.parquet.ParquetFile(path) as file:
             if file.metadata.num_rows > LINES_LIMIT:
                 raise Stored(path).too_large(f"{file.metadata.num_rows:,} rows")
+            groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+            size = sum(group.total_byte_size for group in groups)
+            if size > unpacked_limit(path.stat().st_size):
+                raise Stored(path).too_large(f"{size:,} bytes once unpacked")
             yield file
     except (pyarrow.ArrowException, OSError) as error:
         first = str(error).splitlines()[0]

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from ta_lab2.bars import formats, ingest
-from ta_lab2.bars.formats import Wanted, mapping
+from ta_lab2.bars.formats import Wanted, mapping, opening
 from ta_lab2.errors import Refused
 from tests.support import prices
 
@@ -351,6 +351,47 @@ def test_parquet_that_is_cut_off_is_refused(tmp_path):
     path = parquet(tmp_path, date=["2020-01-01"], **{name: [1.0] for name in CANDLE})
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(Refused, match="Parquet that cannot be read"):
+        formats.recognise(path)
+
+
+def test_a_cell_of_parquet_that_is_no_text_costs_its_row(tmp_path):
+    cells = {name: [1.0, 1.0, 1.0] for name in CANDLE}
+    days = ["2020-01-01", "2020-01-\0", "2" * 70_000]
+    file = formats.recognise(parquet(tmp_path, date=days, **cells))
+    assert [fault for _, _, fault, _ in file.lines()] == [
+        None,
+        "zero byte",
+        "longer than 65,536 bytes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [("SIZE_LIMIT", "bytes once unpacked"), ("LINES_LIMIT", "3 rows")]
+)
+def test_parquet_that_is_too_large_is_refused_unread(tmp_path, monkeypatch, limit, said):
+    path = parquet(tmp_path, date=["2020-01-01"] * 3, **{name: [1.0] * 3 for name in CANDLE})
+    monkeypatch.setattr(opening, limit, 2)
+    monkeypatch.setattr(formats.detection.parquet, "LINES_LIMIT", opening.LINES_LIMIT)
+    with pytest.raises(Refused, match=said):
+        formats.recognise(path)
+
+
+def test_parquet_that_packs_too_well_is_refused_unread(tmp_path):
+    rows = 200_000
+    columns = {name: pyarrow.array([1.0] * rows) for name in CANDLE}
+    columns["date"] = pyarrow.array(["2020-01-01" * 10] * rows)
+    path = tmp_path / "1_bitcoin.parquet"
+    table = pyarrow.table(columns)
+    pyarrow.parquet.write_table(table, path, compression="zstd", use_dictionary=False)
+    with pytest.raises(Refused, match="bytes once unpacked"):
+        formats.recognise(path)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "1_bitcoin.parquet"
+    table = pyarrow.table([["a"], ["b"]], names=["date", "date"])
+    pyarrow.parquet.write_table(table, path)
+    with pytest.raises(Refused, match="two of its columns are called date"):
         formats.recognise(path)
 
 

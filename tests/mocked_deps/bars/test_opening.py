@@ -237,6 +237,14 @@ BROKEN = {
         lambda folder: write(folder, "1_a.csv", b"when,what\n"),
         "no header that is known: when,what",
     ),
+    "a header that is not UTF-8": (
+        lambda folder: write(folder, "1_a.csv", b"date,\xff\n"),
+        "no header that is known: date,\\xff",
+    ),
+    "a header whose quotes do not match": (
+        lambda folder: write(folder, "1_a.csv", b'"date,open\n'),
+        'no header that is known: "date,open',
+    ),
     "a header with a column missing": (
         lambda folder: write(folder, "1_a.csv", TEXT.replace(b",volume", b"")),
         "For cmc-daily it lacks volume",
@@ -278,6 +286,16 @@ def test_a_file_or_folder_without_permission_is_named(refused):
         shutil.rmtree(folder)
 
 
+def test_a_pipe_is_no_file(tmp_path, refused):
+    os.mkfifo(tmp_path / "1_a.csv")
+    assert "1_a.csv is no file" in refused(tmp_path / "1_a.csv")
+
+
+def test_a_name_inside_an_archive_stays_inside_it(tmp_path):
+    path = zipped(tmp_path, {"/etc/1_a\n.csv": TEXT}, name="1_bitcoin.zip")
+    assert found(path) == [(1, path / "etc" / "1_a?.csv")]
+
+
 def test_one_bad_file_in_an_archive_refuses_all(tmp_path, refused):
     path = zipped(tmp_path, {"1_a.csv": TEXT, "2_b.csv": b"x,y", "3_c.csv": TEXT, "d.csv": TEXT})
     told = refused(path)
@@ -293,6 +311,7 @@ def test_one_bad_file_in_an_archive_refuses_all(tmp_path, refused):
         (["--format", "yahoo"], "no header that is known"),
         (["--format", "plain", "--mapping", "x.toml"], "exclude each other"),
         (["--mapping", "x.toml"], "x.toml cannot be read: No such file"),
+        (["--asset-id", "99999999999"], "less than or equal to 2147483647"),
         (["--asset-id", "0"], "greater than or equal to 1"),
         (["--asset-id", "2"], "its name says asset 1, --asset-id says 2"),
         (["--slug", " "], "--slug has to be a name"),
