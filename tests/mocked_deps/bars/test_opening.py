@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import io
 import os
@@ -147,6 +148,18 @@ def test_an_archive_that_says_it_is_too_large_is_refused_unread(tmp_path, refuse
     monkeypatch.setattr(opening, "SIZE_LIMIT", 100)
     path = zipped(tmp_path, {"1_bitcoin.csv": TEXT, "2_litecoin.csv": TEXT})
     assert f"it has {2 * len(TEXT)} bytes once unpacked" in refused(path)
+
+
+def test_an_archive_whose_files_overlap_is_refused_unread(tmp_path, refused):
+    path = tmp_path / "prices.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("1_a.csv", TEXT * 100)
+        (info,) = archive.infolist()
+        for number in range(2, 20):
+            twin = copy.copy(info)
+            twin.filename = f"{number}_a.csv"
+            archive.filelist.append(twin)
+    assert "is no file of daily prices" in refused(path)
 
 
 def test_an_archive_of_very_many_files_is_refused_unread(tmp_path, refused, monkeypatch):
