@@ -7,7 +7,7 @@ asset. Of Yahoo there are two: its cryptocurrencies count US dollars, its equiti
 from alembic import op
 
 revision = "20261122_bars_sources"
-down_revision = "20261122_features_state"
+down_revision = "20261122_bars_sessions"
 
 SOURCES = {
     "binance": ("base", "Binance: its own trades, the UTC day."),

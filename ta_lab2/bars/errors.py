@@ -1,8 +1,12 @@
-"""Errors that the routines of ``bars`` raise."""
+"""Errors of ``bars``: those that its routines raise, and an exchange's."""
 
 from __future__ import annotations
 
-from ta_lab2.errors import DatabaseRaised
+from ta_lab2.errors import DatabaseRaised, TaLabError
+
+
+class ExchangeFails(TaLabError):
+    """An exchange does not answer, or not as it should: later, the same command may succeed."""
 
 
 class AssetIsAnother(DatabaseRaised, sqlstate="TA201"):
@@ -71,13 +75,7 @@ class SlugIsTaken(DatabaseRaised, sqlstate="TA211"):
     exit_code = 2
 
 
-class SessionIsAnother(DatabaseRaised, sqlstate="TA221"):
-    """The asset trades in another session than the one that was named."""
-
-    exit_code = 2
-
-
-class NoSuchSession(DatabaseRaised, sqlstate="TA222"):
-    """A new asset was to have a session that no row of ``dim_sessions`` has."""
+class SessionStands(DatabaseRaised, sqlstate="TA212"):
+    """The asset has candles, which are stamped by the session that it has."""
 
     exit_code = 2

@@ -118,6 +118,15 @@ def source_of(file: PriceFile) -> str:
     return file.source
 
 
+def refuse_other_days(conn: Connection, file: PriceFile) -> None:
+    """Refuse a file whose days are no UTC days, unless its asset's market opens and closes."""
+    if file.within and queries.is_always_open(conn, file.asset_id, file.session):
+        raise Refused(
+            f"{file.path}: its bars do not begin or end with a UTC day: {file.within:%Y-%m-%d %X}",
+            "Fetch daily candles of the UTC day; of an exchange that closes, say its --session.",
+        )
+
+
 def load(
     conn: Connection,
     file: PriceFile,
@@ -135,6 +144,7 @@ def load(
     with file.stored.path.open("rb") as bytes_of:
         sha256 = hashlib.file_digest(bytes_of, "sha256").hexdigest()
     with _explained(file), conn.transaction():
+        refuse_other_days(conn, file)
         queries.stage(conn, number, file.columns(), file.lines())
         slug = queries.register(
             conn, file.asset_id, slug=file.slug, symbol=file.symbol, session=file.session

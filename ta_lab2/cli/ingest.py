@@ -74,6 +74,7 @@ def ingest(
     """Load daily prices. Every file is a transaction; loading a file again changes nothing.
 
     If one of the files cannot be read or its layout is not known, nothing is loaded.
+    Candles of an exchange: `ta-lab2 ingest ccxt --help`.
     """
     if undo is not None:
         said = (source, format_name, mapping_file, asset_id, slug, symbol, session)
@@ -113,6 +114,10 @@ def ingest(
         prices.source_of(file)
     done: list[prices.Loaded] = []
     with psycopg.connect(app_conninfo(), application_name="ta-lab2 ingest") as conn:
+        # Of its own, so that each load is one too.
+        with conn.transaction():
+            for file in found:
+                prices.refuse_other_days(conn, file)
         try:
             for number, file in enumerate(found, start=1):
                 console.say(f"{number} of {len(found)}: {file.path}")
@@ -156,6 +161,11 @@ def _show_preview(file: PriceFile) -> None:
         f"  source   {source}",
         f"  columns  {columns}",
         f"  lines    {seen.lines:,} {days}, {seen.faulty:,} that cannot be split",
+        *(
+            [f"  times    {file.within:%X} and such: the days of an exchange, not of crypto"]
+            if file.within
+            else []
+        ),
         *(f"  {text}" for text in seen.start),
     ):
         console.out.print(line, markup=False)

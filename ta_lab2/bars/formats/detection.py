@@ -6,7 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from itertools import islice, pairwise
 from pathlib import Path
@@ -39,6 +39,11 @@ class Wanted:
     source: str | None = None
     layout: Layout | Mapped | None = None
 
+    @property
+    def is_of_exchange(self) -> bool:
+        """Whether they were said to be of a market that is not always open."""
+        return self.session not in (None, "CRYPTO")
+
 
 #: Nothing is said: the files speak for themselves.
 UNSAID: Final = Wanted()
@@ -55,6 +60,8 @@ class PriceFile:
     symbol: str | None
     session: str | None
     source: str | None
+    #: A time of it that is no begin or end of a UTC day, as most of its times are; None: they are.
+    within: datetime | None = None
 
     @property
     def path(self) -> Path:
@@ -119,7 +126,6 @@ def recognise(path: Path, wanted: Wanted = UNSAID, *, member: str = "") -> Price
         stored.verify()
         found = _of_text(stored, wanted)
     asset_id, slug = _asset(stored, wanted)
-    is_equity = wanted.session not in (None, "CRYPTO")
     file = PriceFile(
         stored=stored,
         format=found,
@@ -127,10 +133,13 @@ def recognise(path: Path, wanted: Wanted = UNSAID, *, member: str = "") -> Price
         slug=slug,
         symbol=wanted.symbol,
         session=wanted.session,
-        source=wanted.source or (found.equity_source if is_equity else None) or found.source,
+        source=wanted.source
+        or (found.equity_source if wanted.is_of_exchange else None)
+        or found.source,
     )
-    _refuse_other_bars(file)
-    return file
+    moments = _moments(file)
+    _refuse_other_bars(file, moments)
+    return replace(file, within=_within(moments))
 
 
 def _of_text(stored: Stored, wanted: Wanted) -> Format:
@@ -231,32 +240,37 @@ def _asset(stored: Stored, wanted: Wanted) -> tuple[int, str | None]:
     return int(named[1]), wanted.slug or named[2].lower()
 
 
-def _refuse_other_bars(file: PriceFile) -> None:
-    """Refuse a file whose bars are shorter or longer than a day, from its first lines."""
+def _moments(file: PriceFile) -> list[datetime]:
+    """Return the different times of a file's first lines, in order."""
     day = file.columns().index("day")
     head = (row[day] for _, _, fault, row in islice(file.lines(), _HEAD) if not fault)
-    moments = sorted({at for text in head if text and (at := moment(text))})
-    if not moments:
-        return
-    bars = _intraday(moments) or _of_weeks_or_months(moments)
+    return sorted({at for text in head if text and (at := moment(text))})
+
+
+def _refuse_other_bars(file: PriceFile, moments: Sequence[datetime]) -> None:
+    """Refuse a file whose bars are shorter or longer than a day."""
+    bars = _shared(moments) or _of_weeks_or_months(moments)
     if bars:
         raise Refused(
             f"{file.path}: {bars}; only daily candles are loaded",
-            "Fetch the daily candles of the same market. A day is the UTC day, from 00:00.",
+            "Fetch the daily candles of the same market.",
         )
 
 
-def _intraday(moments: Sequence[datetime]) -> str | None:
-    """Return what shows that bars are shorter than a day, None if nothing does."""
+def _shared(moments: Sequence[datetime]) -> str | None:
+    """Return which day shows that there are several bars a day, None if nothing does."""
     days = Counter(at.date() for at in moments)
     shared = [at for at in moments if days[at.date()] > 1]
-    if 2 * len(shared) > len(moments):
-        first, second = shared[:2]
-        return f"its bars are intraday: {first:%Y-%m-%d} has {first:%H:%M:%S} and {second:%H:%M:%S}"
-    inside = [at for at in moments if at.time().replace(microsecond=0) not in _ENDS]
-    if 2 * len(inside) >= len(moments):
-        return f"its bars do not begin or end with a UTC day: {inside[0]:%Y-%m-%d %H:%M:%S}"
-    return None
+    if not moments or 2 * len(shared) <= len(moments):
+        return None
+    first, second = shared[:2]
+    return f"its bars are intraday: {first:%Y-%m-%d} has {first:%H:%M:%S} and {second:%H:%M:%S}"
+
+
+def _within(moments: Sequence[datetime]) -> datetime | None:
+    """Return a time that shows that bars are no UTC days, None if most of them are."""
+    within = [at for at in moments if at.time().replace(microsecond=0) not in _ENDS]
+    return within[0] if within and 2 * len(within) >= len(moments) else None
 
 
 _ENDS: Final = (time(0, 0), time(23, 59, 59))

@@ -102,16 +102,36 @@ def test_a_session_belongs_to_a_new_asset_and_stays(tmp_path, capsys, database):
     words = ["ingest", path, "--asset-id", 7]
     assert "there is no asset 7" in run(capsys, *words)[2]
     status, _, err = run(capsys, *words, "--symbol", "SPY", "--session", "MARS")
-    assert (status, "there is no session MARS" in err) == (2, True)
+    assert (status, "no session is called MARS" in err) == (2, True)
     assert run(capsys, *words, "--symbol", "SPY")[0] == 0
     status, out, err = run(capsys, *words)
     assert ["7", "SPY", "spy", "0", "1", "0", "0", "0", "0"] in out
     status, _, err = run(capsys, *words, "--session", "EQUITY")
-    assert (status, "the session of asset 7 is CRYPTO, not EQUITY" in err) == (2, True)
+    assert (status, "asset 7 is of session CRYPTO and has candles" in err) == (2, True)
     status, _, err = run(capsys, *words, "--slug", "qqq")
     assert (status, "asset 7 is not qqq" in err) == (2, True)
     with psycopg.connect(database) as conn:
         assert conn.execute("select count(*) from bars.loads").fetchone() == (2,)
+
+
+def test_a_day_that_is_no_utc_day_is_for_an_exchange_only(tmp_path, capsys, database):
+    good = prices.daily(tmp_path, GOOD)
+    lines = ["timestamp,open,high,low,close", "2020-01-02T21:00:00Z,1,3,1,2"]
+    path = prices.write(tmp_path, "7_spy.csv", lines)
+    words = ["ingest", good, path, "--source", "yahoo_equity"]
+    _, out, _ = run(capsys, *words, "--dry-run")
+    text = [" ".join(words) for words in out]
+    assert "times 21:00:00 and such: the days of an exchange, not of crypto" in text
+    status, _, err = run(capsys, *words)
+    assert status == 2
+    assert f"{path}: its bars do not begin or end with a UTC day: 2020-01-02 21:00:00" in err
+    assert candles(database) == 0
+    with psycopg.connect(database) as conn:
+        conn.execute(
+            "insert into bars.dim_assets (id, symbol, slug, session_id)"
+            " values (7, 'SPY', 'spy', 'EQUITY')"
+        )
+    assert "no calendar yet" in run(capsys, "ingest", path, "--source", "yahoo_equity")[2]
 
 
 def test_one_bad_file_stops_all_before_anything_is_loaded(tmp_path, capsys, database):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ta_lab2.bars import queries
-from ta_lab2.bars.errors import AssetIsAnother, NoSuchSession, SessionIsAnother, UnknownAsset
+from ta_lab2.bars.errors import AssetIsAnother, SessionStands, UnknownAsset
+from ta_lab2.timemodel.errors import UnknownSession
+from tests.support import prices
 
 
 def register(conn, asset_id, slug=None, symbol=None, session=None):
@@ -54,9 +56,8 @@ def test_a_ticker_is_added_where_nobody_gave_one(tx):
         (7, ("ether",), AssetIsAnother, "asset 7 is not ether"),
         (8, ("spy",), AssetIsAnother, "asset 8 is not spy"),
         (7, (None, "QQQ"), AssetIsAnother, "the symbol of asset 7 is SPY, not QQQ"),
-        (7, (None, None, "CRYPTO"), SessionIsAnother, "of asset 7 is EQUITY, not CRYPTO"),
-        (7, (None, None, "MARS"), SessionIsAnother, "of asset 7 is EQUITY, not MARS"),
-        (8, ("x", None, "MARS"), NoSuchSession, "there is no session MARS"),
+        (7, (None, None, "MARS"), UnknownSession, "no session is called MARS"),
+        (8, ("x", None, "MARS"), UnknownSession, "no session is called MARS"),
     ],
 )
 def test_what_contradicts_a_known_asset_is_refused(tx, asset_id, said, error, told):
@@ -66,3 +67,13 @@ def test_what_contradicts_a_known_asset_is_refused(tx, asset_id, said, error, to
     assert refused.value.hint
     assert asset(tx, 7) == ("spy", "SPY", "EQUITY")
     assert asset(tx, 8) is None
+
+
+def test_a_session_may_change_until_the_first_candle(tx):
+    register(tx, 7, "spy", "SPY", "EQUITY")
+    register(tx, 7, session="CRYPTO")
+    assert asset(tx, 7) == ("spy", "SPY", "CRYPTO")
+    prices.put(tx, 7, {0: 1.0})
+    with pytest.raises(SessionStands, match="asset 7 is of session CRYPTO"), tx.transaction():
+        register(tx, 7, session="EQUITY")
+    assert register(tx, 7, session="CRYPTO") == "spy"

@@ -179,8 +179,6 @@ HOURS = [f"2020-01-0{day} {hour:02}:00:00" for day in (1, 2) for hour in range(2
         (HOURS, "intraday: 2020-01-01 has 00:00:00 and 01:00:00"),
         (reversed(HOURS), "intraday"),
         ([f"2020-01-0{day} {hour}:00" for day in (1, 2) for hour in ("00", "12")], "intraday"),
-        (["2020-01-01 17:05:00"], "do not begin or end with a UTC day: 2020-01-01 17:05:00"),
-        (["2020-01-01 23:00", "2020-01-02 00:00"], "do not begin or end"),
         ([str(1577836800 + 300 * step) for step in range(20)], "intraday"),
         ([f"2020-01-{day:02}" for day in (6, 13, 20, 27)] + ["2020-02-03"], "weeks"),
         ([f"2020-{month:02}-01" for month in range(1, 6)], "months"),
@@ -191,6 +189,20 @@ def test_bars_that_are_no_days_are_refused(tmp_path, texts, said):
     with pytest.raises(Refused, match="only daily candles") as refused:
         formats.recognise(path)
     assert said in refused.value.what
+
+
+@pytest.mark.parametrize(
+    ("texts", "within"),
+    [
+        (["2020-01-01 17:05:00", "2020-01-02 17:05"], dt.datetime(2020, 1, 1, 17, 5)),
+        (["2020-01-01 23:00", "2020-01-02 00:00"], dt.datetime(2020, 1, 1, 23)),
+        (["2020-01-01 17:05", "2020-01-02", "2020-01-03T23:59:59.999Z"], None),
+        ([], None),
+    ],
+)
+def test_days_that_are_no_utc_days_are_noticed(tmp_path, texts, within):
+    file = formats.recognise(prices.write(tmp_path, "1_spy.csv", stamps(*texts)))
+    assert file.within == (within and within.replace(tzinfo=dt.UTC))
 
 
 @pytest.mark.parametrize(
