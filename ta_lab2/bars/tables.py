@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Computed,
     Double,
@@ -17,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from ta_lab2.db.tables import metadata
-from ta_lab2.timemodel.tables import dim_sessions
+from ta_lab2.timemodel.tables import dim_sessions, dim_timeframe
 
 dim_assets = Table(
     "dim_assets",
@@ -86,6 +87,7 @@ dim_consumers = Table(
     metadata,
     Column("consumer", Text, primary_key=True),
     Column("description", Text, nullable=False),
+    Column("reads", Text, nullable=False),
     schema="bars",
 )
 
@@ -162,5 +164,30 @@ loads = Table(
     Column("other_new", BigInteger, nullable=False),
     Column("undone_at", TIMESTAMP(timezone=True)),
     Index("loads_by_asset", "id", "recorded_at"),
+    schema="bars",
+)
+
+cmc_price_bars_multi_tf = Table(
+    "cmc_price_bars_multi_tf",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column(
+        "tf_id", Integer, ForeignKey(dim_timeframe.c.tf_id), primary_key=True, autoincrement=False
+    ),
+    Column("time_close", TIMESTAMP(timezone=True), primary_key=True),
+    Column("time_open", TIMESTAMP(timezone=True), nullable=False),
+    Column("bar_seq", Integer, nullable=False),
+    Column("open", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("close", Double, nullable=False),
+    Column("volume", Double),
+    Column("market_cap", Double),
+    Column("time_high", TIMESTAMP(timezone=True), nullable=False),
+    Column("time_low", TIMESTAMP(timezone=True), nullable=False),
+    Column("is_partial_start", Boolean, nullable=False),
+    Column("is_partial_end", Boolean, nullable=False),
+    Column("count_days", Integer, nullable=False),
+    Column("count_missing_days", Integer, nullable=False),
     schema="bars",
 )

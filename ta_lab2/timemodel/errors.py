@@ -39,3 +39,9 @@ class CalendarShrinks(DatabaseRaised, sqlstate="TA106"):
     """A calendar covers less than the one that is stored."""
 
     exit_code = 2
+
+
+class TimeframeIsFixed(DatabaseRaised, sqlstate="TA107"):
+    """What a timeframe means cannot be changed."""
+
+    exit_code = 2
