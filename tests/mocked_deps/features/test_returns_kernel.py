@@ -196,9 +196,10 @@ def part(name: str):
 def test_strided_input_gives_the_bits_of_contiguous_input():
     values = np.random.default_rng(4).normal(size=(1200, 3))
     strided, contiguous = values[:, 1], np.ascontiguousarray(values[:, 1])
-    for name in ("moments", "quartiles"):
-        for one, other in zip(part(name)(strided, 252), part(name)(contiguous, 252), strict=True):
-            assert one.tobytes() == other.tobytes()
+    for one, other in zip(
+        part("moments")(strided, 252), part("moments")(contiguous, 252), strict=True
+    ):
+        assert one.tobytes() == other.tobytes()
     for one, other in zip(part("scores")(strided, 0), part("scores")(contiguous, 0), strict=True):
         assert one.tobytes() == other.tobytes()
     assert part("logs")(np.abs(strided)).tobytes() == part("logs")(np.abs(contiguous)).tobytes()
