@@ -14,6 +14,7 @@ create or replace function features.due(p_ids integer[], p_rebuild boolean, p_fi
 returns table (id integer, feature_type text, from_ts timestamptz)
 language plpgsql
 stable parallel unsafe
+set plan_cache_mode = force_generic_plan
 as $$
 begin
     return query
