@@ -1,4 +1,4 @@
--- features.copy_in(p_target, p_rows): append packed rows to a table of features, as their number.
+-- features.copy_in(p_target, p_rows): append packed rows to what a refresh fills, as their number.
 --
 --     select features.copy_in('features.cmc_returns_daily', k.packed) from ... as k;
 --
@@ -20,20 +20,22 @@ as $$
 import os
 
 table = plpy.execute(
-    "select c.relname"
+    "select n.nspname, c.relname"
     " from pg_class as c"
-    " join ta_meta.table_class as t on t.table_name = c.relname and t.class = 'asset'"
-    " where c.relnamespace = 'features'::regnamespace and t.schema_name = 'features'"
+    " join pg_namespace as n on n.oid = c.relnamespace"
+    " join ta_meta.table_class as t"
+    " on t.schema_name = n.nspname and t.table_name = c.relname and t.class = 'asset'"
+    " where (n.nspname = 'features' or (n.nspname, c.relname) = ('bars', 'cmc_price_bars_multi_tf'))"
     " and c.oid = " + plpy.quote_literal(p_target) + "::regclass"
 )
 if not table:
     plpy.error(
         f"{p_target} takes no packed rows",
-        detail="Only the asset tables of the schema features do.",
+        detail="Only the asset tables of the schema features and the bars do.",
         hint="Insert into it, or register it in ta_meta.table_class.",
         sqlstate="TA405",
     )
-name = plpy.quote_ident(table[0]["relname"])
+name = ".".join(plpy.quote_ident(table[0][part]) for part in ("nspname", "relname"))
 file = os.memfd_create("ta_lab2_rows")
 try:
     with open(file, "wb", closefd=False) as sink:
@@ -41,11 +43,11 @@ try:
         sink.write(p_rows)
         sink.write(b"\377\377")
     return plpy.execute(
-        f"copy features.{name} from '/proc/self/fd/{file}' (format binary)"
+        f"copy {name} from '/proc/self/fd/{file}' (format binary)"
     ).nrows()
 finally:
     os.close(file)
 $$;
 
 comment on function features.copy_in(regclass, bytea) is
-    'Appends tuples of COPY''s binary format to an asset table of features; the number of rows.';
+    'Appends tuples of COPY''s binary format to an asset table of features, or to the bars; the number of rows.';
