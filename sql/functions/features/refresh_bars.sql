@@ -6,7 +6,7 @@
 -- were built: a new one, or one that was switched on again, is built whole, and the others only
 -- from the first change on. One that is switched off keeps its rows.
 --
--- requires: functions/bars/ladder.sql, functions/features/copy_in.sql
+-- requires: functions/bars/ladder.sql, functions/features/replace_rows.sql
 
 create or replace function features.refresh_bars(p_id integer, p_from timestamptz)
 returns table (
@@ -21,15 +21,22 @@ language plpgsql
 volatile parallel unsafe
 as $$
 declare
-    v_active integer[];
-    v_built  integer[];
-    v_state  jsonb;
-    v_first  timestamptz;
-    v_after  timestamptz;
-    v_part   record;
-    v_stored bytea[];
-    v_kernel record;
+    v_active    integer[];
+    v_built     integer[];
+    v_state     jsonb;
+    v_first     timestamptz;
+    v_after     timestamptz;
+    v_part      record;
+    v_stored    bytea[];
+    v_kernel    record;
+    v_read      bigint := 0;
+    v_written   bigint := 0;
+    v_unchanged bigint := 0;
+    v_changed   timestamptz := 'infinity'::timestamptz;
+    v_last      timestamptz;
 begin
+    -- A timeframe is not deleted between here and its bars.
+    lock table only bars.cmc_price_bars_multi_tf in row exclusive mode;
     select coalesce(array_agg(t.tf_id order by t.tf_id), '{}')
     into v_active
     from timemodel.dim_timeframe as t
@@ -48,24 +55,20 @@ begin
       and s.feature_type = 'bars'
       and v_after > '-infinity';
     if v_state is null then
-        v_after := '-infinity';
+        v_after := '-infinity'::timestamptz;
         select min(b.ts)
         into v_first
         from bars.cmc_price_histories7 as b
         where b.id = p_id;
         v_built := v_active;
     else
-        v_first := v_state ->> 'first';
+        v_first := (v_state ->> 'first')::timestamp at time zone 'UTC';
         v_built := array(
             select e.tf_id::integer
             from jsonb_array_elements_text(v_state -> 'timeframes') as e (tf_id)
         );
     end if;
 
-    rows_read := 0;
-    rows_written := 0;
-    rows_unchanged := 0;
-    changed_from := 'infinity';
     for v_part in
         select array_agg(a.tf_id order by a.tf_id) as tf_ids, p.from_ts
         from unnest(v_active) as a (tf_id)
@@ -85,27 +88,23 @@ begin
         into v_kernel
         from bars.ladder(p_id, v_part.tf_ids, v_first, v_part.from_ts, v_stored) as k;
 
-        if v_kernel.stale <> '{}' then
-            delete from bars.cmc_price_bars_multi_tf as r
-            using unnest(v_kernel.stale_tf_ids, v_kernel.stale) as s (tf_id, time_close)
-            where r.id = p_id
-              and r.tf_id = s.tf_id
-              and r.time_close = s.time_close
-              and r.time_close >= v_part.from_ts;
-        end if;
-        if v_kernel.packed <> '' then
-            perform features.copy_in('bars.cmc_price_bars_multi_tf', v_kernel.packed);
-        end if;
-        rows_read := rows_read + v_kernel.rows_read;
-        rows_written := rows_written + v_kernel.changed;
-        rows_unchanged := rows_unchanged + v_kernel.unchanged;
-        last_ts := greatest(last_ts, v_kernel.last_ts);
+        perform features.replace_rows(
+            'bars.cmc_price_bars_multi_tf', p_id,
+            v_kernel.stale_tf_ids, v_kernel.stale, v_kernel.packed
+        );
+        v_read := v_read + v_kernel.rows_read;
+        v_written := v_written + v_kernel.changed;
+        v_unchanged := v_unchanged + v_kernel.unchanged;
+        v_last := greatest(v_last, v_kernel.last_ts);
         if v_kernel.changed > 0 then
-            changed_from := least(changed_from, v_part.from_ts);
+            v_changed := least(v_changed, v_part.from_ts);
         end if;
     end loop;
-    state := convert_to(jsonb_build_object('first', v_first, 'timeframes', v_active)::text, 'UTF8');
-    return next;
+    return query
+    select v_read, v_written, v_unchanged, v_changed, v_last,
+        convert_to(
+            jsonb_build_object('first', v_first at time zone 'UTC', 'timeframes', v_active)::text, 'UTF8'
+        );
 end
 $$;
 
