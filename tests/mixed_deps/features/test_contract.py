@@ -15,7 +15,8 @@ VERB = "procedures/features/refresh_features.sql"
 
 @pytest.fixture
 def connect(own_db, autocommit):
-    """Open connections to a database of the test's own."""
+    """Open connections to a database of the test's own, with one timeframe of each family."""
+    contract.only(autocommit(own_db))
     return lambda: autocommit(own_db)
 
 
