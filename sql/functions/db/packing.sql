@@ -89,16 +89,6 @@ def lay_out(columns, typed):
     return rows, written
 
 
-def records(columns):
-    """Each row as record_send gives it."""
-    rows, written = lay_out(columns, True)
-    if written is None:
-        whole, ends = rows.tobytes(), range(rows.shape[1], rows.size + 1, rows.shape[1])
-    else:
-        whole, ends = rows[written].tobytes(), np.cumsum(written.sum(axis=1)).tolist()
-    return [whole[start:end] for start, end in zip([0, *ends], ends)]
-
-
 def part(columns, chosen):
     """Some rows of the columns."""
     return [
@@ -107,13 +97,29 @@ def part(columns, chosen):
     ]
 
 
+def blocks(columns, typed):
+    """The rows a block at a time, as lay_out gives them."""
+    for at in range(0, len(columns[0][1]), BLOCK):
+        yield lay_out(part(columns, slice(at, at + BLOCK)), typed)
+
+
+def records(columns):
+    """Each row as record_send gives it."""
+    for rows, written in blocks(columns, True):
+        if written is None:
+            block, ends = rows.tobytes(), range(rows.shape[1], rows.size + 1, rows.shape[1])
+        else:
+            block, ends = rows[written].tobytes(), np.cumsum(written.sum(axis=1)).tolist()
+        for start, end in zip([0, *ends], ends):
+            yield block[start:end]
+
+
 def tuples(columns):
     """The rows in COPY's binary format."""
-    blocks = []
-    for at in range(0, len(columns[0][1]), BLOCK):
-        rows, written = lay_out(part(columns, slice(at, at + BLOCK)), False)
-        blocks.append((rows if written is None else rows[written]).tobytes())
-    return b"".join(blocks)
+    return b"".join(
+        (rows if written is None else rows[written]).tobytes()
+        for rows, written in blocks(columns, False)
+    )
 
 
 def differences(columns, stored, keys):
@@ -128,18 +134,21 @@ def differences(columns, stored, keys):
     key = np.dtype(layout)
     end = key.itemsize
     stored = {record[:end]: record for record in stored or ()}
-    kept, gone = set(), 0
+    kept, chosen, replaced = set(), [], 0
     if stored:
-        fresh = records(columns)
-        chosen = [n for n, record in enumerate(fresh) if stored.get(record[:end]) != record]
-        kept = {record[:end] for record in fresh if stored.get(record[:end]) == record}
-        gone = len(stored.keys() - {record[:end] for record in fresh})
+        for n, record in enumerate(records(columns)):
+            old = stored.get(record[:end])
+            if old == record:
+                kept.add(record[:end])
+            else:
+                chosen.append(n)
+                replaced += old is not None
         columns = part(columns, chosen)
     stale = np.frombuffer(b"".join(each for each in stored if each not in kept), key)
     return SimpleNamespace(
         unchanged=len(kept),
         stale=[stale[f"value{n}"].astype(columns[n][0][1][1:]) for n in range(keys)],
-        changed=len(columns[0][1]) + gone,
+        changed=len(columns[0][1]) + len(stored) - len(kept) - replaced,
         packed=tuples(columns),
     )
 
