@@ -117,7 +117,7 @@ def windows(since):
         # What ended before the window of the session that follows the last candle is closed.
         until = (following - base) // count
         if p_until is not None:
-            until = until + 1 if until == number >= 0 else 0
+            until = until + 1 if until == number else 0
         if number < 0:
             number = 0
         if until > number:
@@ -167,9 +167,10 @@ def bars():
         )
     wanted = before[end] > before[begin]
     timeframe, number, begin, end = (each[wanted] for each in (timeframe, number, begin, end))
-    ended = last + 1
+    ended = end
     if p_until is not None:
-        ended = int(np.searchsorted(closes, np.frombuffer(p_until, ">i8")[0], side="right"))
+        moment = np.frombuffer(p_until, ">i8")[0]
+        ended = np.minimum(end, np.searchsorted(closes, moment, side="right"))
 
     start, stop = before[begin], before[end]
     count = stop - start
@@ -204,7 +205,7 @@ def bars():
         "count_days": (packing.INTEGER, count, None),
         "count_missing_days": (
             packing.INTEGER,
-            np.minimum(end, ended) - np.maximum(begin, origin) - count,
+            ended - np.maximum(begin, origin) - count,
             None,
         ),
     }

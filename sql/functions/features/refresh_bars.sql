@@ -100,6 +100,13 @@ begin
             v_changed := least(v_changed, v_part.from_ts);
         end if;
     end loop;
+    if v_active = '{}' then
+        -- Nothing is computed, so nothing can be missed, and the asset is not due for ever.
+        select max(b.ts)
+        into v_last
+        from bars.cmc_price_histories7 as b
+        where b.id = p_id;
+    end if;
     return query
     select v_read, v_written, v_unchanged, v_changed, v_last,
         convert_to(
