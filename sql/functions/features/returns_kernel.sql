@@ -19,6 +19,7 @@
 -- No recurrence, so no state: the candles before p_after are read again. p_whole says that there
 -- are none before those given; otherwise complete is false when more of them are needed.
 --
+-- requires: functions/db/packing.sql
 -- needs: plpython3u
 
 create or replace function features.returns_kernel(
@@ -52,21 +53,8 @@ FENCE = 1.5
 # Windows are laid out this many at a time: they stay in the processor's cache.
 BLOCK = 256
 
-INTEGER, STAMP, FLOAT, BOOLEAN = (23, ">i4"), (1184, ">i8"), (701, ">f8"), (16, "u1")
-
-
-def unpack(packed, kind):
-    """The values of array_send: a header of 20 bytes, then length and value of each."""
-    if packed is None:
-        return np.empty(0, kind)
-    pairs = np.frombuffer(packed, [("length", ">i4"), ("value", ">" + kind)], offset=20)
-    return pairs["value"].astype(kind)
-
-
-def iso(stamps):
-    """Microseconds since 2000 as text that PostgreSQL reads."""
-    moments = np.datetime64("2000-01-01", "us") + np.asarray(stamps, "m8[us]")
-    return [text + "Z" for text in np.datetime_as_string(moments)]
+plpy.execute("select db.packing()")
+packing = GD["packing"]
 
 
 def ratios(close, span):
@@ -148,13 +136,12 @@ def scores(returns, first):
 
 def columns(sessions, close, first):
     """The table's columns in its order, each as (type, values, where not null), from row first."""
-    everywhere = np.ones(len(sessions) - first, bool)
     candle = ~np.isnan(close)
     percent, logarithm, score = [], [], []
     flags = [], []
 
     def numbers(values):
-        return FLOAT, values, ~np.isnan(values)
+        return packing.FLOAT, values, ~np.isnan(values)
 
     for span in SPANS:
         ratio = ratios(close, span)
@@ -162,7 +149,7 @@ def columns(sessions, close, first):
         if len(odd):
             plpy.error(
                 "a return is beyond what a number can hold",
-                detail=f"Asset {p_id}, {iso(sessions[odd[:1]])[0]}, over {span} sessions: "
+                detail=f"Asset {p_id}, {packing.iso(sessions[odd[:1]])[0]}, over {span} sessions: "
                 f"{close[odd[0] - span]!r} to {close[odd[0]]!r}.",
                 hint="Correct the candle that is wrong.",
                 sqlstate="TA403",
@@ -173,73 +160,39 @@ def columns(sessions, close, first):
         if span in SCORED:
             z, far, fenced, judged = (each[first:] for each in scores(returns, first))
             score.append(numbers(z))
-            flags[0].append((BOOLEAN, far, judged))
-            flags[1].append((BOOLEAN, fenced, judged))
+            flags[0].append((packing.BOOLEAN, far, judged))
+            flags[1].append((packing.BOOLEAN, fenced, judged))
 
     at = np.flatnonzero(candle)
     gap = np.zeros(len(sessions), "i4")
     gap[at[1:]] = np.diff(at)
     return [
-        (INTEGER, np.full(len(everywhere), p_id), everywhere),
-        (STAMP, sessions[first:], everywhere),
-        (STAMP, sessions[first:], everywhere),
+        (packing.INTEGER, np.full(len(sessions) - first, p_id), None),
+        (packing.STAMP, sessions[first:], None),
+        (packing.STAMP, sessions[first:], None),
         *percent,
         *logarithm,
         *score,
-        (INTEGER, gap[first:], gap[first:] > 0),
-        (BOOLEAN, ~candle[first:], everywhere),
+        (packing.INTEGER, gap[first:], gap[first:] > 0),
+        (packing.BOOLEAN, ~candle[first:], None),
         *flags[0],
         *flags[1],
     ]
 
 
-class Packed:
-    """Rows as bytes: laid out as record_send does, of which COPY's format is a part."""
-
-    def __init__(self, found):
-        layout = [("count", ">i4")]
-        for n, ((_, kind), _, _) in enumerate(found):
-            layout += [(f"type{n}", ">i4"), (f"length{n}", ">i4"), (f"value{n}", kind)]
-        table = np.empty(len(found[0][1]), layout)
-        table["count"] = len(found)
-        # COPY counts in two bytes and names no types.
-        self.record = np.ones((len(table), table.itemsize), bool)
-        copied = np.ones(table.itemsize, bool)
-        copied[:2] = False
-        for n, ((oid, kind), values, present) in enumerate(found):
-            table[f"type{n}"] = oid
-            table[f"length{n}"] = np.where(present, np.dtype(kind).itemsize, -1)
-            table[f"value{n}"] = values
-            at = table.dtype.fields[f"value{n}"][1]
-            self.record[:, at : at + np.dtype(kind).itemsize] = present[:, None]
-            copied[at - 8 : at - 4] = False
-        self.copied = self.record & copied
-        self.bytes = table.view("u1").reshape(len(table), table.itemsize)
-
-    def records(self):
-        """Each row as record_send gives it."""
-        whole = self.bytes[self.record].tobytes()
-        ends = np.cumsum(self.record.sum(axis=1)).tolist()
-        return [whole[start:end] for start, end in zip([0, *ends], ends)]
-
-    def tuples(self, chosen):
-        """The chosen rows in COPY's binary format."""
-        return self.bytes[chosen][self.copied[chosen]].tobytes()
-
-
-sessions, ts = unpack(p_sessions, "i8"), unpack(p_ts, "i8")
+sessions, ts = packing.unpack(p_sessions, "i8"), packing.unpack(p_ts, "i8")
 first = int(np.searchsorted(sessions, np.frombuffer(p_after, ">i8")[0], side="right"))
 place = np.minimum(np.searchsorted(sessions, ts), len(sessions) - 1)
 strays = np.flatnonzero(sessions[place] != ts)
 if len(strays):
     plpy.error(
         "a candle belongs to no session",
-        detail=f"Asset {p_id}, {iso(ts[strays[:1]])[0]}.",
+        detail=f"Asset {p_id}, {packing.iso(ts[strays[:1]])[0]}.",
         hint="A candle's ts is the last millisecond of its session; correct or delete it.",
         sqlstate="TA404",
     )
 close = np.full(len(sessions), np.nan)
-close[place] = unpack(p_close, "f8")
+close[place] = packing.unpack(p_close, "f8")
 
 if not p_whole and (
     first < max(SPANS)
@@ -247,24 +200,14 @@ if not p_whole and (
 ):
     return False, None, 0, [], 0, None
 
-rows = Packed(columns(sessions, close, first))
-# record_send has ts at this place, after the count and the id.
-key = slice(24, 32)
-stored = {record[key]: record for record in p_stored or ()}
-chosen, kept, gone = slice(None), {}, 0
-if stored:
-    fresh = {record[key]: (n, record) for n, record in enumerate(rows.records())}
-    kept = {stamp for stamp, (_, record) in fresh.items() if stored.get(stamp) == record}
-    chosen = [n for stamp, (n, _) in fresh.items() if stamp not in kept]
-    gone = len(stored.keys() - fresh.keys())
-stale = b"".join(stamp for stamp in stored if stamp not in kept)
+found = packing.differences(columns(sessions, close, first), p_stored, keys=2)
 return (
     True,
-    iso(ts[-1:])[0] if len(ts) else None,
-    len(kept),
-    iso(np.frombuffer(stale, ">i8").astype("i8")),
-    len(rows.bytes[chosen]) + gone,
-    rows.tuples(chosen),
+    packing.iso(ts[-1:])[0] if len(ts) else None,
+    found.unchanged,
+    packing.iso(found.stale[1]),
+    found.changed,
+    found.packed,
 )
 $$;
 

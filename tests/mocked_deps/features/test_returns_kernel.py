@@ -189,7 +189,7 @@ def test_a_candle_outside_the_sessions_is_an_error_that_names_it():
 
 def part(name: str):
     """A function of the kernel's own."""
-    text = plpython.body(FILE).split("sessions, ts = unpack(")[0]
+    text = plpython.body(FILE).split("sessions, ts = packing.unpack(")[0]
     return plpython.compiled(text, "p_id", gives=name)(7)
 
 
