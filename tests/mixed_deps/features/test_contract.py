@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support import contract
-from tests.support.contract import COMPUTATIONS, by_table
+from tests.support.contract import RETURNS, by_table
 
-RETURNS = COMPUTATIONS[0]
 KERNEL = "functions/features/returns_kernel.sql"
 REFRESH = "functions/features/refresh_returns.sql"
 VERB = "procedures/features/refresh_features.sql"
@@ -25,24 +24,20 @@ def conn(connect):
     return connect()
 
 
-@by_table
-def test_incremental_equals_full_to_the_last_bit(conn, computation):
-    contract.incremental_equals_full(conn, computation, examples=200)
+def test_incremental_equals_full_to_the_last_bit(conn):
+    contract.incremental_equals_full(conn, examples=200)
 
 
-@by_table
-def test_batches_and_restarts_make_no_difference(connect, computation):
-    contract.any_batches_and_restarts(connect, computation)
+def test_batches_and_restarts_make_no_difference(connect):
+    contract.any_batches_and_restarts(connect)
 
 
-@by_table
-def test_a_revised_candle_rewrites_just_what_depends_on_it(conn, computation):
-    contract.repairs_just_what_depends(conn, computation)
+def test_a_revised_candle_rewrites_just_what_depends_on_it(conn):
+    contract.repairs_just_what_depends(conn)
 
 
-@by_table
-def test_a_killed_refresh_loses_nothing(connect, computation):
-    contract.survives_a_kill(connect, computation, kills=12)
+def test_a_killed_refresh_loses_nothing(connect):
+    contract.survives_a_kill(connect, kills=12)
 
 
 @pytest.mark.parametrize("step", contract.STEPS)
@@ -51,9 +46,8 @@ def test_a_refresh_killed_before_any_step_loses_nothing(connect, computation, st
     contract.survives_a_kill_before(connect, computation, step)
 
 
-@by_table
-def test_two_sessions_share_the_work(connect, computation):
-    contract.two_share_the_work(connect, computation)
+def test_two_sessions_share_the_work(connect):
+    contract.two_share_the_work(connect)
 
 
 @by_table
@@ -61,16 +55,14 @@ def test_what_comes_while_a_refresh_runs_is_taken_by_the_next(connect, computati
     contract.sees_what_comes_meanwhile(connect, computation)
 
 
-@by_table
-def test_nothing_looks_ahead(conn, computation):
-    contract.never_looks_ahead(conn, computation, prefixes=200)
+def test_nothing_looks_ahead(conn):
+    contract.never_looks_ahead(conn, prefixes=200)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@by_table
-def test_nothing_looks_ahead_at_length(conn, computation):
-    contract.never_looks_ahead(conn, computation, prefixes=10_000, days=1200)
+def test_nothing_looks_ahead_at_length(conn):
+    contract.never_looks_ahead(conn, prefixes=10_000, days=1200)
 
 
 # Each check, seen to fail.
@@ -85,26 +77,24 @@ def test_a_window_that_reaches_into_the_future_is_found(conn):
             "mean, deviation = (np.roll(each, -9) for each in moments(values, start))",
         ),
     )
-    contract.is_found(lambda: contract.never_looks_ahead(conn, RETURNS, prefixes=20))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
 
 
 def test_a_window_that_lost_its_past_is_found(conn):
     contract.broken(conn, REFRESH, ("integer := 320", "integer := 100"))
     contract.broken(conn, KERNEL, ("if not p_whole and (", "if False and ("))
-    contract.is_found(
-        lambda: contract.incremental_equals_full(conn, RETURNS, examples=100, shrink=False)
-    )
+    contract.is_found(lambda: contract.incremental_equals_full(conn, examples=100, shrink=False))
 
 
 def test_progress_without_its_past_is_found_in_batches(connect):
     conn = connect()
     contract.broken(conn, REFRESH, ("b.ts < v_from", "b.ts <= v_from"))
-    contract.is_found(lambda: contract.any_batches_and_restarts(connect, RETURNS))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
 
 
 def test_a_row_written_without_need_is_found(conn):
     contract.broken(conn, KERNEL, ("if stored.get(stamp) == record}", "if False}"))
-    contract.is_found(lambda: contract.repairs_just_what_depends(conn, RETURNS))
+    contract.is_found(lambda: contract.repairs_just_what_depends(conn))
 
 
 def test_progress_committed_before_its_rows_is_found(connect):
@@ -121,7 +111,7 @@ def test_progress_committed_before_its_rows_is_found(connect):
         ),
         ("features.refresh_asset(v_id, p_rebuild)", "features.refresh_asset(v_id, v_due)"),
     )
-    contract.is_found(lambda: contract.survives_a_kill(connect, RETURNS, kills=30))
+    contract.is_found(lambda: contract.survives_a_kill(connect, kills=30))
 
 
 def test_work_done_twice_is_found(connect):
@@ -131,7 +121,7 @@ def test_work_done_twice_is_found(connect):
         ("(s.refreshed_at < v_started or s.refreshed_at is null)", "true"),
         ("for update skip locked", "for update"),
     )
-    contract.is_found(lambda: contract.two_share_the_work(connect, RETURNS))
+    contract.is_found(lambda: contract.two_share_the_work(connect))
 
 
 def test_a_watermark_asked_for_again_is_found(connect):
