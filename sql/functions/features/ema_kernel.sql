@@ -60,6 +60,7 @@ def averages(close, counts, before, periods):
     seeded = {}
     for slot, period in enumerate(periods.tolist()):
         seeded.setdefault(period, []).append(slot)
+    last_seed = max(seeded, default=0)
     close = close[by_step][:, None]
     total = np.zeros((len(counts), 1))
     before = before[longest]
@@ -70,7 +71,7 @@ def averages(close, counts, before, periods):
         np.subtract(x, before, out=now)
         now *= alpha
         now += before
-        if number <= max(seeded):
+        if number <= last_seed:
             total = total[: end - start] + x
             for slot in seeded.get(number, ()):
                 begins = np.isnan(now[:, slot])
@@ -84,12 +85,12 @@ def averages(close, counts, before, periods):
 periods = packing.unpack(p_periods, "i4")
 tf_id, time_close = packing.unpack(p_tf_id, "i4"), packing.unpack(p_time_close, "i8")
 close = packing.unpack(p_close, "f8")
-if not len(periods):
+if not periods.any():
     tf_id, time_close, close = tf_id[:0], time_close[:0], close[:0]
 by_time = np.lexsort((time_close, tf_id))
 tf_id, time_close, close = tf_id[by_time], time_close[by_time], close[by_time]
 
-odd = np.flatnonzero(~(close <= float_info.max / max(periods, default=1)))
+odd = np.flatnonzero(~(close <= float_info.max / periods.max(initial=1)))
 if len(odd):
     plpy.error(
         "a close is beyond what can be averaged",
