@@ -1,0 +1,132 @@
+-- features.refresh_emas(p_id, p_from): bring one asset's EMAs up to date, as what it did.
+--
+--     select d.rows_written from features.refresh_emas(1, '-infinity') as d;
+--
+-- A step of features.refresh_asset. Reads the bars from p_from on, and of each timeframe that has
+-- one the last row before it: where every slot of that is filled it goes on from there, elsewhere
+-- from its first bar, of which there are fewer than the longest period has.
+--
+-- requires: functions/features/ema_kernel.sql, functions/features/replace_rows.sql
+
+create or replace function features.refresh_emas(p_id integer, p_from timestamptz)
+returns table (
+    rows_read bigint,
+    rows_written bigint,
+    rows_unchanged bigint,
+    changed_from timestamptz,
+    last_ts timestamptz,
+    state bytea
+)
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_periods    integer[];
+    v_begins     integer[];
+    v_goes_on    integer[];
+    v_last_ema   double precision[];
+    v_tf_id      bytea;
+    v_time_close bytea;
+    v_close      bytea;
+    v_last_ts    timestamptz;
+    v_read       bigint;
+    v_stored     bytea[];
+    v_kernel     record;
+begin
+    -- 0: a slot that is not used.
+    select array_agg(coalesce(p.period, 0) order by n.slot)
+    into v_periods
+    from generate_series(1, (select max(p.slot) from features.dim_ema_periods as p)) as n (slot)
+    left join features.dim_ema_periods as p using (slot);
+
+    with due as (
+        select distinct b.tf_id
+        from bars.cmc_price_bars_multi_tf as b
+        where b.id = p_id
+          and b.time_close >= p_from
+    ),
+
+    last as (
+        select
+            d.tf_id,
+            array(
+                select coalesce(l.ema[n.slot], 'NaN')
+                from unnest(v_periods) with ordinality as n (period, slot)
+                order by n.slot
+            ) as ema,
+            (
+                select bool_and(n.period = 0 or l.ema[n.slot] is not null)
+                from unnest(v_periods) with ordinality as n (period, slot)
+            ) as is_filled
+        from due as d
+        left join lateral (
+            select e.ema
+            from features.cmc_ema_multi_tf as e
+            where e.id = p_id
+              and e.tf_id = d.tf_id
+              and e.time_close < p_from
+            order by e.time_close desc
+            limit 1
+        ) as l on true
+    )
+
+    select
+        array_agg(l.tf_id order by l.tf_id) filter (where l.is_filled),
+        array_agg(l.tf_id) filter (where l.is_filled is not true),
+        (
+            select array_agg(u.x order by f.tf_id, u.slot)
+            from last as f
+            cross join lateral unnest(f.ema) with ordinality as u (x, slot)
+            where f.is_filled
+        )
+    into v_goes_on, v_begins, v_last_ema
+    from last as l;
+
+    select
+        array_send(array_agg(c.tf_id)),
+        array_send(array_agg(c.time_close)),
+        array_send(array_agg(c.close)),
+        count(*),
+        max(c.time_close)
+    into v_tf_id, v_time_close, v_close, v_read, v_last_ts
+    from (
+        select b.tf_id, b.time_close, b.close
+        from bars.cmc_price_bars_multi_tf as b
+        where b.id = p_id
+          and b.time_close >= p_from
+        union all
+        select b.tf_id, b.time_close, b.close
+        from bars.cmc_price_bars_multi_tf as b
+        where b.id = p_id
+          and b.tf_id = any (v_begins)
+          and b.time_close < p_from
+    ) as c;
+
+    select array_agg(record_send(e))
+    into v_stored
+    from features.cmc_ema_multi_tf as e
+    where e.id = p_id
+      and e.time_close >= p_from;
+
+        select k.*
+    into v_kernel
+    from features.ema_kernel(
+        p_id, array_send(v_periods), v_tf_id, v_time_close, v_close,
+        array_send(v_goes_on), array_send(v_last_ema), timestamptz_send(p_from), v_stored
+    ) as k;
+
+    delete from features.cmc_ema_multi_tf as e
+    using unnest(v_kernel.stale_tf_id, v_kernel.stale_time_close) as s (tf_id, time_close)
+    where e.id = p_id
+      and e.tf_id = s.tf_id
+      and e.time_close = s.time_close
+      and e.time_close >= p_from;
+    if v_kernel.packed <> '' then
+        perform features.copy_in('features.cmc_ema_multi_tf', v_kernel.packed);
+    end if;
+    return query select v_read, v_kernel.changed::bigint, v_kernel.unchanged::bigint, p_from, v_last_ts, null::bytea;
+end
+$$;
+
+comment on function features.refresh_emas(integer, timestamptz) is
+    'Brings cmc_ema_multi_tf up to date for one asset from a time on; counts, range and progress for refresh_asset.';
