@@ -1,38 +1,45 @@
--- features.due_from(p_id, p_type, p_dirty_from, p_rebuild): the first candle a computation has not seen, as its ts.
+-- features.due_from(p_id, p_type, p_dirty_from, p_rebuild, p_fingerprint): where a computation has to begin, as a ts.
 --
---     select features.due_from(1, 'returns', null);
+--     select features.due_from(1, 'returns', null, false, features.fingerprints() ->> 'returns');
 --
 -- Null: nothing is due. Minus infinity: all of it, because it never ran, was asked for (p_rebuild),
--- or because the arithmetic is another one than that of the stored rows. p_dirty_from is the
--- start of what the caller took from bars.dirty_range.
+-- or because the arithmetic is another one than that of the stored rows. Otherwise the first thing
+-- that it has not seen. p_dirty_from is the start of what the caller took from bars.dirty_range: all
+-- that there is to know where it reads what another computation fills. A candle is due, logged or not.
 --
--- requires: functions/features/computations.sql, functions/features/fingerprint.sql
+-- requires: functions/features/computations.sql
 
 create or replace function features.due_from(
     p_id integer,
     p_type text,
     p_dirty_from timestamptz,
-    p_rebuild boolean default false
+    p_rebuild boolean,
+    p_fingerprint text
 )
 returns timestamptz
 language plpgsql
 stable parallel unsafe
 as $$
 declare
-    v_last timestamptz;
+    v_last    timestamptz;
+    v_candles boolean;
 begin
     if p_rebuild then
         return '-infinity'::timestamptz;
     end if;
-    select s.last_processed_ts
-    into v_last
+    select s.last_processed_ts, w.reads = 'cmc_price_histories7'
+    into v_last, v_candles
     from features.feature_state as s
     join features.computations() as c using (feature_type, feature_name)
+    join bars.dim_consumers as w on w.consumer = c.feature_type
     where s.id = p_id
       and s.feature_type = p_type
-      and s.fingerprint = features.fingerprint(c.kernel);
+      and s.fingerprint = p_fingerprint;
     if not found then
         return '-infinity'::timestamptz;
+    end if;
+    if not v_candles then
+        return p_dirty_from;
     end if;
     return least(
         p_dirty_from,
@@ -46,5 +53,5 @@ begin
 end
 $$;
 
-comment on function features.due_from(integer, text, timestamptz, boolean) is
+comment on function features.due_from(integer, text, timestamptz, boolean, text) is
     'Where a computation has to begin for one asset; null: nowhere, minus infinity: at the beginning.';

@@ -6,6 +6,7 @@
 -- row is worked out anew, and written only if it differs.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/due_from.sql
+-- requires: functions/features/fingerprints.sql
 
 create or replace function features.refresh_candidates(
     p_asset_ids integer[] default null,
@@ -15,6 +16,8 @@ returns table (id integer, feature_type text, from_ts timestamptz, candidates bi
 language plpgsql
 stable parallel unsafe
 as $$
+declare
+    v_fingerprints jsonb := features.fingerprints();
 begin
     return query
     select a.id, c.feature_type, f.from_ts, n.candidates
@@ -29,7 +32,8 @@ begin
             where d.id = a.id
               and d.consumer = c.feature_type
         ),
-        p_rebuild
+        p_rebuild,
+        v_fingerprints ->> c.feature_type
     ) as f (from_ts)
     cross join lateral (
         select count(*) as candidates

@@ -1,12 +1,11 @@
--- features.refresh_returns(p_id, p_rebuild): bring one asset's returns up to date, as counts of rows.
+-- features.refresh_returns(p_id, p_from): bring one asset's returns up to date, as what it did.
 --
---     select c.rows_written from features.refresh_returns(1, false) as c;
+--     select d.rows_written from features.refresh_returns(1, '-infinity') as d;
 --
--- The pattern of every computation: take the dirty ranges, read the candles, let the kernel
--- work out what differs, write that, keep how far it came.
+-- The pattern of every step of features.refresh_asset, which takes the dirty ranges before and
+-- keeps the progress after it: read the candles, let the kernel work out what differs, write that.
 --
--- requires: functions/features/take_dirty.sql, functions/features/returns_kernel.sql
--- requires: functions/features/replace_rows.sql, functions/features/record_progress.sql
+-- requires: functions/features/returns_kernel.sql, functions/features/replace_rows.sql
 
 -- The one place that knows the calendar: every asset trades around the clock for now.
 create or replace function features._sessions(p_from timestamptz, p_to timestamptz)
@@ -24,15 +23,21 @@ $$;
 comment on function features._sessions(timestamptz, timestamptz) is
     'Private: the ts of every scheduled session between two candles, both included.';
 
-create or replace function features.refresh_returns(p_id integer, p_rebuild boolean)
-returns table (rows_read bigint, rows_written bigint, rows_unchanged bigint)
+create or replace function features.refresh_returns(p_id integer, p_from timestamptz)
+returns table (
+    rows_read bigint,
+    rows_written bigint,
+    rows_unchanged bigint,
+    changed_from timestamptz,
+    last_ts timestamptz,
+    state bytea
+)
 language plpgsql
 volatile parallel unsafe
 as $$
 declare
     -- Enough for 252 values of the 30-session return and one more, without gaps.
     v_look     integer := 320;
-    v_from     timestamptz;
     v_after    timestamptz;
     v_sessions bytea;
     v_ts       bytea;
@@ -42,18 +47,13 @@ declare
     v_stored   bytea[];
     v_kernel   record;
 begin
-    v_from := features.take_dirty(p_id, 'returns', p_rebuild);
-    if v_from is null then
-        return query select 0::bigint, 0::bigint, 0::bigint;
-        return;
-    end if;
-    -- Rows stand from the first candle to the last, gaps included. So whatever happened at v_from,
+    -- Rows stand from the first candle to the last, gaps included. So whatever happened at p_from,
     -- the rows up to the candle before it stay, and every later one may come, change or go.
     select coalesce(max(b.ts), '-infinity')
     into v_after
     from bars.cmc_price_histories7 as b
     where b.id = p_id
-      and b.ts < v_from;
+      and b.ts < p_from;
 
     select array_agg(record_send(r))
     into v_stored
@@ -98,10 +98,10 @@ begin
     perform features.replace_rows(
         'features.cmc_returns_daily', p_id, v_kernel.stale, v_kernel.packed
     );
-    perform features.record_progress(p_id, 'returns', v_kernel.last_ts);
-    return query select v_read, v_kernel.changed::bigint, v_kernel.unchanged::bigint;
+    return query
+    select v_read, v_kernel.changed::bigint, v_kernel.unchanged::bigint, v_after, v_kernel.last_ts, null::bytea;
 end
 $$;
 
-comment on function features.refresh_returns(integer, boolean) is
-    'Brings cmc_returns_daily up to date for one asset; candles read, rows written or removed, rows left alone.';
+comment on function features.refresh_returns(integer, timestamptz) is
+    'Brings cmc_returns_daily up to date for one asset from a ts on; counts, range and progress for refresh_asset.';

@@ -9,6 +9,7 @@ from tests.support.contract import RETURNS, by_table
 
 KERNEL = "functions/features/returns_kernel.sql"
 REFRESH = "functions/features/refresh_returns.sql"
+PACKING = "functions/db/packing.sql"
 VERB = "procedures/features/refresh_features.sql"
 
 
@@ -88,12 +89,17 @@ def test_a_window_that_lost_its_past_is_found(conn):
 
 def test_progress_without_its_past_is_found_in_batches(connect):
     conn = connect()
-    contract.broken(conn, REFRESH, ("b.ts < v_from", "b.ts <= v_from"))
+    contract.broken(conn, REFRESH, ("b.ts < p_from", "b.ts <= p_from"))
     contract.is_found(lambda: contract.any_batches_and_restarts(connect))
 
 
 def test_a_row_written_without_need_is_found(conn):
-    contract.broken(conn, KERNEL, ("if stored.get(stamp) == record}", "if False}"))
+    contract.broken(
+        conn,
+        PACKING,
+        ("if stored.get(record[:end]) != record]", "]"),
+        ("if stored.get(record[:end]) == record}", "if False}"),
+    )
     contract.is_found(lambda: contract.repairs_just_what_depends(conn))
 
 
@@ -101,15 +107,20 @@ def test_progress_committed_before_its_rows_is_found(connect):
     contract.broken(
         connect(),
         VERB,
-        ("    v_failed      integer := 0;", "    v_failed      integer := 0;\n    v_due boolean;"),
+        ("    v_told         integer := 0;", "    v_told integer := 0;\n    v_is_due boolean;"),
         (
-            "        begin\n            select c.rows_read",
-            "        v_due := features.take_dirty(v_id, 'returns', false) is not null;\n"
-            "        perform features.record_progress(v_id, 'returns', '2100-01-01');\n"
-            "        commit;\n"
-            "        begin\n            select c.rows_read",
+            "            begin\n                select c.rows_read",
+            "            v_is_due := features.take_dirty(\n"
+            "                v_id, 'returns', false, v_fingerprints ->> 'returns'\n"
+            "            ) is not null;\n"
+            "            perform features.record_progress(\n"
+            "                v_id, 'returns', 'cmc_returns_daily', v_fingerprints ->> 'returns',\n"
+            "                '2100-01-01', null\n"
+            "            );\n"
+            "            commit;\n"
+            "            begin\n                select c.rows_read",
         ),
-        ("features.refresh_asset(v_id, p_rebuild)", "features.refresh_asset(v_id, v_due)"),
+        ("features.refresh_asset(v_id, p_rebuild,", "features.refresh_asset(v_id, v_is_due,"),
     )
     contract.is_found(lambda: contract.survives_a_kill(connect, kills=30))
 
@@ -129,8 +140,8 @@ def test_a_watermark_asked_for_again_is_found(connect):
         connect(),
         REFRESH,
         (
-            "perform features.record_progress(p_id, 'returns', v_kernel.last_ts);",
-            "perform features.record_progress(p_id, 'returns', max(b.ts))\n"
+            "v_after, v_kernel.last_ts, null::bytea;",
+            "v_after, max(b.ts), null::bytea\n"
             "    from bars.cmc_price_histories7 as b where b.id = p_id;\n"
             "    delete from bars.dirty_range as d where d.id = p_id;",
         ),
