@@ -30,8 +30,8 @@ create or replace function features.ema_kernel(
     p_from bytea,
     p_stored bytea[],
     out unchanged integer,
-    out stale_tf_id integer[],
-    out stale_time_close timestamptz[],
+    out stale_tf_ids integer[],
+    out stale timestamptz[],
     out changed integer,
     out packed bytea
 )

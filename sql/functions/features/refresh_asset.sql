@@ -11,7 +11,7 @@
 --
 -- requires: functions/features/fingerprints.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
--- requires: functions/features/refresh_returns.sql
+-- requires: functions/features/refresh_returns.sql, functions/features/refresh_emas.sql
 
 create or replace function features.refresh_asset(
     p_id integer,
@@ -42,6 +42,8 @@ begin
         case v_step.feature_type
             when 'returns' then
                 select d.* into v_done from features.refresh_returns(p_id, v_from) as d;
+            when 'ema' then
+                select d.* into v_done from features.refresh_emas(p_id, v_from) as d;
         end case;
         perform features.record_progress(
             p_id, v_step.feature_type, v_step.feature_name, v_step.fingerprint,

@@ -87,7 +87,15 @@ begin
         array_send(array_agg(c.time_close)),
         array_send(array_agg(c.close)),
         count(*),
-        max(c.time_close)
+        coalesce(
+            max(c.time_close) filter (where c.time_close >= p_from),
+            (
+                select max(b.time_close)
+                from bars.cmc_price_bars_multi_tf as b
+                where b.id = p_id
+                  and b.time_close < p_from
+            )
+        )
     into v_tf_id, v_time_close, v_close, v_read, v_last_ts
     from (
         select b.tf_id, b.time_close, b.close
@@ -102,29 +110,31 @@ begin
           and b.time_close < p_from
     ) as c;
 
-    select array_agg(record_send(e))
+    -- By timeframe: the table's key goes from asset to timeframe to time.
+    select array_agg(o.row)
     into v_stored
-    from features.cmc_ema_multi_tf as e
-    where e.id = p_id
-      and e.time_close >= p_from;
+    from timemodel.dim_timeframe as t
+    cross join lateral (
+        select record_send(e) as row
+        from features.cmc_ema_multi_tf as e
+        where e.id = p_id
+          and e.tf_id = t.tf_id
+          and e.time_close >= p_from
+    ) as o;
 
-        select k.*
+    select k.*
     into v_kernel
     from features.ema_kernel(
         p_id, array_send(v_periods), v_tf_id, v_time_close, v_close,
         array_send(v_goes_on), array_send(v_last_ema), timestamptz_send(p_from), v_stored
     ) as k;
 
-    delete from features.cmc_ema_multi_tf as e
-    using unnest(v_kernel.stale_tf_id, v_kernel.stale_time_close) as s (tf_id, time_close)
-    where e.id = p_id
-      and e.tf_id = s.tf_id
-      and e.time_close = s.time_close
-      and e.time_close >= p_from;
-    if v_kernel.packed <> '' then
-        perform features.copy_in('features.cmc_ema_multi_tf', v_kernel.packed);
-    end if;
-    return query select v_read, v_kernel.changed::bigint, v_kernel.unchanged::bigint, p_from, v_last_ts, null::bytea;
+    perform features.replace_rows(
+        'features.cmc_ema_multi_tf', p_id,
+        v_kernel.stale_tf_ids, v_kernel.stale, v_kernel.packed
+    );
+    return query
+    select v_read, v_kernel.changed::bigint, v_kernel.unchanged::bigint, p_from, v_last_ts, null::bytea;
 end
 $$;
 

@@ -39,7 +39,7 @@ begin
           and s.feature_type = p_type
           and s.fingerprint <> p_fingerprint
     ) then
-        raise notice 'refresh_features: asset %: % rebuilt, their arithmetic is another one now',
+        raise notice 'refresh_features: asset %: % rebuilt, their arithmetic or configuration changed',
             p_id, p_type;
     end if;
     return v_from;
