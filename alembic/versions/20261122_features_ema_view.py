@@ -9,7 +9,7 @@ Rows are derived: the table is made anew, and the next refresh fills it.
 from alembic import op
 
 revision = "20261122_features_ema_view"
-down_revision = "20261122_features_batches"
+down_revision = "20261122_bars_ladder_bulk"
 
 COMMENTS = {
     "id": "The asset.",

@@ -53,8 +53,24 @@ RETURNS = Computation(
     "functions/features/refresh_returns.sql",
     "functions/features/returns_kernel.sql",
 )
+BARS = Computation(
+    "bars",
+    "bars.cmc_price_bars_multi_tf",
+    "functions/features/refresh_bars.sql",
+    "functions/bars/ladder_kernel.sql",
+    key=("tf_id", "time_close"),
+    known="time_close",
+)
+EMA = Computation(
+    "ema",
+    "features.cmc_ema_multi_tf",
+    "functions/features/refresh_emas.sql",
+    "functions/features/ema_kernel.sql",
+    key=("tf_id", "time_close"),
+    known="time_close",
+)
 #: In the order in which a refresh runs them.
-COMPUTATIONS = (RETURNS,)
+COMPUTATIONS = (BARS, RETURNS, EMA)
 by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
 
 

@@ -56,12 +56,12 @@ def compiled(text: str, *arguments: str, gives: str = "") -> Callable[..., Any]:
 
 
 def array_send(kind: int, values: Sequence[float] | Sequence[int]) -> bytes | None:
-    """The bytes of an array of integers (23), floats (701) or stamps (1184) without nulls."""
+    """The bytes of an array of integers (23), floats (701), dates (1082) or stamps (1184)."""
     if not values:
         return None
-    letter, size = {23: ("i", 4), 701: ("d", 8), 1184: ("q", 8)}[kind]
+    form = struct.Struct(">" + {23: "i", 701: "d", 1082: "i", 1184: "q"}[kind])
     head = struct.pack(">iiIii", 1, 0, kind, len(values), 1)
-    return head + b"".join(struct.pack(f">i{letter}", size, value) for value in values)
+    return head + b"".join(struct.pack(">i", form.size) + form.pack(value) for value in values)
 
 
 def fields(packed: bytes, columns: int) -> Iterable[list[bytes | None]]:

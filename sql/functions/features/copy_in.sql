@@ -1,4 +1,4 @@
--- features.copy_in(p_target, p_rows): append packed rows to a table of features, as their number.
+-- features.copy_in(p_target, p_rows): append packed rows to what a refresh fills, as their number.
 --
 --     select features.copy_in('features.cmc_returns_daily', k.packed) from ... as k;
 --
@@ -32,8 +32,7 @@ def stage(table):
     )
     if not found:
         plpy.execute(
-            f"create temporary table {name} (like features.{plpy.quote_ident(table['relname'])})"
-            " on commit delete rows"
+            f"create temporary table {name} (like {table['name']}) on commit delete rows"
         )
     elif not found[0]["ours"]:
         plpy.error(
@@ -46,20 +45,22 @@ def stage(table):
 
 
 table = plpy.execute(
-    "select c.oid, c.relname, c.relnatts, t.time_column is not null as is_time_series"
+    "select c.oid, c.relnatts, t.time_column is not null as is_time_series,"
+    " format('%I.%I', t.schema_name, t.table_name) as name"
     " from pg_class as c"
-    " join ta_meta.table_class as t on t.table_name = c.relname and t.class = 'asset'"
-    " where c.relnamespace = 'features'::regnamespace and t.schema_name = 'features'"
-    " and c.oid = " + plpy.quote_literal(p_target) + "::regclass"
+    " join ta_meta.table_class as t"
+    " on t.schema_name = c.relnamespace::regnamespace::text and t.table_name = c.relname"
+    " where c.oid = " + plpy.quote_literal(p_target) + "::regclass and t.class = 'asset'"
+    " and (t.schema_name = 'features' or t.table_name = 'cmc_price_bars_multi_tf')"
 )
 if not table:
     plpy.error(
         f"{p_target} takes no packed rows",
-        detail="Only the asset tables of the schema features do.",
+        detail="Only the asset tables of the schema features and the bars do.",
         hint="Insert into it, or register it in ta_meta.table_class.",
         sqlstate="TA405",
     )
-name = "features." + plpy.quote_ident(table[0]["relname"])
+name = table[0]["name"]
 target = stage(table[0]) if table[0]["is_time_series"] else name
 file = os.memfd_create("ta_lab2_rows")
 try:
@@ -77,4 +78,4 @@ return rows
 $$;
 
 comment on function features.copy_in(regclass, bytea) is
-    'Appends tuples of COPY''s binary format to an asset table of features; the number of rows.';
+    'Appends tuples of COPY''s binary format to an asset table of features, or to the bars; the number of rows.';

@@ -11,7 +11,8 @@
 --
 -- requires: functions/features/fingerprints.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
--- requires: functions/features/refresh_returns.sql, functions/features/refresh_emas.sql
+-- requires: functions/features/refresh_bars.sql, functions/features/refresh_returns.sql
+-- requires: functions/features/refresh_emas.sql
 
 create or replace function features.refresh_asset(
     p_id integer,
@@ -40,6 +41,8 @@ begin
         v_from := features.take_dirty(p_id, v_step.feature_type, p_rebuild, v_step.fingerprint);
         continue when v_from is null;
         case v_step.feature_type
+            when 'bars' then
+                select d.* into v_done from features.refresh_bars(p_id, v_from) as d;
             when 'returns' then
                 select d.* into v_done from features.refresh_returns(p_id, v_from) as d;
             when 'ema' then
