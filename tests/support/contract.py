@@ -74,6 +74,21 @@ COMPUTATIONS = (BARS, RETURNS, EMA)
 by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
 
 
+#: One timeframe of each family: all 199 would take their time and show no more.
+TIMEFRAMES = (
+    *("1D", "7D", "365D", "1W", "3D_CAL", "100D_CAL", "2W_CAL_ISO", "1W_CAL_US"),
+    *("1W_CAL_ANCHOR_ISO", "10W_CAL_ANCHOR_US", "1M_CAL", "9M_CAL", "2M_CAL_ANCHOR"),
+    *("1Y_CAL", "1Y_CAL_ANCHOR"),
+)
+
+
+def only(conn: psycopg.Connection, timeframes: Sequence[str] = TIMEFRAMES) -> None:
+    """Switch every other timeframe off."""
+    conn.execute(
+        "update timemodel.dim_timeframe as t set is_active = t.tf = any (%s)", (list(timeframes),)
+    )
+
+
 # --- histories -------------------------------------------------------------------------------
 
 
@@ -378,7 +393,7 @@ def survives_a_kill(connect: Connect, *, kills: int) -> None:
 
 #: What stands at the beginning of each step of a computation.
 STEPS = {
-    "kernel": "        select k.*",
+    "kernel": "    select k.*",
     "write": "    perform features.replace_rows(",
     "progress": "    return query\n    select v_read,",
 }

@@ -15,7 +15,8 @@ VERB = "procedures/features/refresh_features.sql"
 
 @pytest.fixture
 def connect(own_db, autocommit):
-    """Open connections to a database of the test's own."""
+    """Open connections to a database of the test's own, with one timeframe of each family."""
+    contract.only(autocommit(own_db))
     return lambda: autocommit(own_db)
 
 
@@ -67,6 +68,24 @@ def test_nothing_looks_ahead_at_length(conn):
 
 
 # Each check, seen to fail.
+
+EMA_KERNEL = "functions/features/ema_kernel.sql"
+EMA_STEP = "functions/features/refresh_emas.sql"
+
+
+def test_an_average_of_the_next_close_is_found(conn):
+    contract.broken(conn, EMA_KERNEL, ("close[by_step]", "np.roll(close, -1)[by_step]"))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=5))
+
+
+def test_an_average_that_goes_on_from_its_own_row_is_found(connect):
+    contract.broken(connect(), EMA_STEP, ("e.time_close < p_from\n", "e.time_close <= p_from\n"))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+
+
+def test_a_timeframe_that_goes_on_with_a_period_unfilled_is_found(connect):
+    contract.broken(connect(), EMA_STEP, ("select bool_and(", "select bool_or("))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
 
 
 def test_a_window_that_reaches_into_the_future_is_found(conn):
