@@ -3,11 +3,11 @@
 --     select k.*
 --     from features.ema_kernel(1, periods, tf_ids, time_closes, closes, last_tf_ids, last_emas, from_ts, stored) as k;
 --
--- Arrays come as array_send without nulls: the period of each slot (0: the slot is not used), the
--- bars in any order, and of the timeframes that go on the row before p_from, all slots one after
--- the other (NaN where unused). A timeframe that is not among these begins: all its bars are
--- given. Rows are worked out for bars from p_from (timestamptz_send) on and compared with
--- p_stored (record_send of the table's rows from p_from on), bit for bit.
+-- Arrays come as array_send without nulls: the period of each slot (0: the slot is not used); the
+-- bars from p_from (timestamptz_send) on, and all earlier ones of the timeframes whose last row
+-- before it has a period unfilled, in any order; and those last rows, all slots one after the
+-- other (NaN: null). Rows are worked out for the bars from p_from on and compared with p_stored
+-- (record_send of the table's rows from p_from on), bit for bit.
 --
 -- TA-Lib's EMA and its arithmetic: the mean of the first n closes, added from the first to the
 -- last, over n; then ema + 2 / (n + 1) * (close - ema). Null before a period has n bars.
@@ -46,10 +46,11 @@ plpy.execute("select db.packing()")
 packing = GD["packing"]
 
 
-def averages(close, counts, before, periods):
+def averages(close, counts, before, number, total):
     """The EMAs of bars that lie by timeframe and time: a row for each, a column for each slot.
 
-    ``counts`` are the bars of each timeframe, ``before`` its row before them, nan if it begins.
+    ``counts`` are the bars of each timeframe, ``before`` its row before them; ``number`` and
+    ``total`` are how many bars it had by then and the sum of their closes, where a period is unfilled.
     """
     longest = np.argsort(-counts, kind="stable")
     rank = np.argsort(longest)
@@ -57,25 +58,19 @@ def averages(close, counts, before, periods):
     by_step = np.lexsort((np.repeat(rank, counts), step))
 
     alpha = 2 / (periods + 1)
-    seeded = {}
-    for slot, period in enumerate(periods.tolist()):
-        seeded.setdefault(period, []).append(slot)
-    last_seed = max(seeded, default=0)
     close = close[by_step][:, None]
-    total = np.zeros((len(counts), 1))
-    before = before[longest]
+    before, number, total = before[longest], number[longest][:, None], total[longest][:, None]
+    last_seed = periods.max(initial=0) - number.min(initial=0)
     rows = np.empty((len(close), len(periods)))
     start = 0
-    for number, end in enumerate(np.cumsum(np.bincount(step)).tolist(), 1):
+    for steps, end in enumerate(np.cumsum(np.bincount(step)).tolist(), 1):
         x, now, before = close[start:end], rows[start:end], before[: end - start]
         np.subtract(x, before, out=now)
         now *= alpha
         now += before
-        if number <= last_seed:
-            total = total[: end - start] + x
-            for slot in seeded.get(number, ()):
-                begins = np.isnan(now[:, slot])
-                now[begins, slot] = total[begins, 0] / number
+        if steps <= last_seed:
+            number, total = number[: end - start] + 1, total[: end - start] + x
+            np.copyto(now, total / number, where=np.isnan(now) & (number == periods))
         before, start = now, end
     found = np.empty_like(rows)
     found[by_step] = rows
@@ -100,19 +95,26 @@ if len(odd):
         sqlstate="TA406",
     )
 
-timeframes, counts = np.unique(tf_id, return_counts=True)
+due = time_close >= np.frombuffer(p_from, ">i8")[0]
+timeframes, counts = np.unique(tf_id[due], return_counts=True)
 before = np.full((len(timeframes), len(periods)), np.nan)
 last = packing.unpack(p_last_tf_id, "i4")
 before[np.searchsorted(timeframes, last)] = packing.unpack(p_last_ema, "f8").reshape(
     len(last), len(periods)
 )
-ema = averages(close, counts, before, periods)
+number, total = np.zeros(len(timeframes), int), np.zeros(len(timeframes))
+earlier, closes = tf_id[~due], close[~due]
+for n, timeframe in enumerate(timeframes.tolist()):
+    start, end = np.searchsorted(earlier, (timeframe, timeframe + 1)).tolist()
+    if start < end:
+        number[n] = end - start
+        # One after the other, as the recurrence adds them; sum() would do it in pairs.
+        total[n] = np.cumsum(closes[start:end])[-1]
+ema = averages(close[due], counts, before, number, total)
 
-due = np.flatnonzero(time_close >= np.frombuffer(p_from, ">i8")[0])
-ema = ema[due]
 found = packing.differences(
     [
-        (packing.INTEGER, np.full(len(due), p_id), None),
+        (packing.INTEGER, np.full(len(ema), p_id), None),
         (packing.INTEGER, tf_id[due], None),
         (packing.STAMP, time_close[due], None),
         (packing.FLOATS, ema, ~np.isnan(ema)),

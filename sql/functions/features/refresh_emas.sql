@@ -3,8 +3,8 @@
 --     select d.rows_written from features.refresh_emas(1, '-infinity') as d;
 --
 -- A step of features.refresh_asset. Reads the bars from p_from on, and of each timeframe that has
--- one the last row before it: where every slot of that is filled it goes on from there, elsewhere
--- from its first bar, of which there are fewer than the longest period has.
+-- one the last row before it, from which it goes on. Where that row has a period unfilled all earlier
+-- bars are read too, for the mean that the period begins with: fewer than the longest period has.
 --
 -- requires: functions/features/ema_kernel.sql, functions/features/replace_rows.sql
 
@@ -22,9 +22,9 @@ volatile parallel unsafe
 as $$
 declare
     v_periods    integer[];
-    v_begins     integer[];
-    v_goes_on    integer[];
+    v_last_tf_id integer[];
     v_last_ema   double precision[];
+    v_unfilled   integer[];
     v_tf_id      bytea;
     v_time_close bytea;
     v_close      bytea;
@@ -47,17 +47,7 @@ begin
     ),
 
     last as (
-        select
-            d.tf_id,
-            array(
-                select coalesce(l.ema[n.slot], 'NaN')
-                from unnest(v_periods) with ordinality as n (period, slot)
-                order by n.slot
-            ) as ema,
-            (
-                select bool_and(n.period = 0 or l.ema[n.slot] is not null)
-                from unnest(v_periods) with ordinality as n (period, slot)
-            ) as is_filled
+        select d.tf_id, l.ema
         from due as d
         left join lateral (
             select e.ema
@@ -71,15 +61,22 @@ begin
     )
 
     select
-        array_agg(l.tf_id order by l.tf_id) filter (where l.is_filled),
-        array_agg(l.tf_id) filter (where l.is_filled is not true),
+        array_agg(l.tf_id order by l.tf_id) filter (where l.ema is not null),
         (
-            select array_agg(u.x order by f.tf_id, u.slot)
-            from last as f
-            cross join lateral unnest(f.ema) with ordinality as u (x, slot)
-            where f.is_filled
+            select array_agg(coalesce(r.ema[n.slot], 'NaN') order by r.tf_id, n.slot)
+            from last as r
+            cross join unnest(v_periods) with ordinality as n (period, slot)
+            where r.ema is not null
+        ),
+        array_agg(l.tf_id) filter (
+            where exists (
+                select
+                from unnest(v_periods) with ordinality as n (period, slot)
+                where n.period > 0
+                  and l.ema[n.slot] is null
+            )
         )
-    into v_goes_on, v_begins, v_last_ema
+    into v_last_tf_id, v_last_ema, v_unfilled
     from last as l;
 
     select
@@ -87,15 +84,7 @@ begin
         array_send(array_agg(c.time_close)),
         array_send(array_agg(c.close)),
         count(*),
-        coalesce(
-            max(c.time_close) filter (where c.time_close >= p_from),
-            (
-                select max(b.time_close)
-                from bars.cmc_price_bars_multi_tf as b
-                where b.id = p_id
-                  and b.time_close < p_from
-            )
-        )
+        max(c.time_close) filter (where c.time_close >= p_from)
     into v_tf_id, v_time_close, v_close, v_read, v_last_ts
     from (
         select b.tf_id, b.time_close, b.close
@@ -106,27 +95,27 @@ begin
         select b.tf_id, b.time_close, b.close
         from bars.cmc_price_bars_multi_tf as b
         where b.id = p_id
-          and b.tf_id = any (v_begins)
+          and b.tf_id = any (v_unfilled)
           and b.time_close < p_from
     ) as c;
+    if v_last_ts is null then
+        select max(b.time_close)
+        into v_last_ts
+        from bars.cmc_price_bars_multi_tf as b
+        where b.id = p_id;
+    end if;
 
-    -- By timeframe: the table's key goes from asset to timeframe to time.
-    select array_agg(o.row)
+    select array_agg(record_send(e))
     into v_stored
-    from timemodel.dim_timeframe as t
-    cross join lateral (
-        select record_send(e) as row
-        from features.cmc_ema_multi_tf as e
-        where e.id = p_id
-          and e.tf_id = t.tf_id
-          and e.time_close >= p_from
-    ) as o;
+    from features.cmc_ema_multi_tf as e
+    where e.id = p_id
+      and e.time_close >= p_from;
 
     select k.*
     into v_kernel
     from features.ema_kernel(
         p_id, array_send(v_periods), v_tf_id, v_time_close, v_close,
-        array_send(v_goes_on), array_send(v_last_ema), timestamptz_send(p_from), v_stored
+        array_send(v_last_tf_id), array_send(v_last_ema), timestamptz_send(p_from), v_stored
     ) as k;
 
     perform features.replace_rows(

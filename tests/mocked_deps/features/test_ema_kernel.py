@@ -47,20 +47,20 @@ def run(
 ):
     """Call it with closes by timeframe and day; 0 is a slot that is not used.
 
-    ``since`` is the first day that is due; ``stood`` has the rows before it. A timeframe goes on
-    from its last one if that has every slot, as the step does it, and begins otherwise.
+    ``since`` is the first day that is due; ``stood`` has the rows before it. Earlier bars are given
+    of a timeframe whose last row has a period unfilled, as the step does it.
     """
     last: dict[int, list[float | None]] = {}
     for (tf, day), row in sorted((stood or {}).items()):
         if since is not None and day < since and since <= max(bars.get(tf, [-1])):
             last[tf] = row
     used = [slot for slot, period in enumerate(periods) if period]
-    last = {tf: row for tf, row in last.items() if all(row[slot] is not None for slot in used)}
+    filled = {tf for tf, row in last.items() if all(row[slot] is not None for slot in used)}
     given_bars = [
         (tf, day, close)
         for tf, closes in bars.items()
         for day, close in closes.items()
-        if tf not in last or day >= (since or 0)
+        if tf not in filled or day >= (since or 0)
     ]
     if shuffled:
         random.Random(1).shuffle(given_bars)
