@@ -19,6 +19,7 @@ returns table (
 )
 language plpgsql
 volatile parallel unsafe
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_periods    integer[];
@@ -105,11 +106,18 @@ begin
         where b.id = p_id;
     end if;
 
-    select array_agg(record_send(e))
+    -- The table's key goes from asset to timeframe to time: offset 0 has each timeframe looked up.
+    select array_agg(o.record)
     into v_stored
-    from features.cmc_ema_multi_tf as e
-    where e.id = p_id
-      and e.time_close >= p_from;
+    from timemodel.dim_timeframe as t
+    cross join lateral (
+        select record_send(e) as record
+        from features.cmc_ema_multi_tf as e
+        where e.id = p_id
+          and e.tf_id = t.tf_id
+          and e.time_close >= p_from
+        offset 0
+    ) as o;
 
     select k.*
     into v_kernel
