@@ -127,9 +127,8 @@ def windows(since):
     count = np.array(p_counts)[timeframe]
     begin = np.array(bases)[timeframe] + number * count
     end = begin + count
-    kind = np.array(p_units)[timeframe]
     for unit in spans.keys() - {"session"}:
-        at = np.flatnonzero(kind == unit)
+        at = np.flatnonzero(np.array([each == unit for each in p_units])[timeframe])
         for each in (begin, end):
             each[at] = np.searchsorted(days, starts_of(unit, each[at]))
     return timeframe, number, begin, end

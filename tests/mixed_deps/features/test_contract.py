@@ -10,6 +10,9 @@ from tests.support.contract import RETURNS, by_table
 KERNEL = "functions/features/returns_kernel.sql"
 REFRESH = "functions/features/refresh_returns.sql"
 PACKING = "functions/db/packing.sql"
+LADDER = "functions/bars/ladder.sql"
+LADDER_KERNEL = "functions/bars/ladder_kernel.sql"
+REFRESH_BARS = "functions/features/refresh_bars.sql"
 VERB = "procedures/features/refresh_features.sql"
 
 
@@ -166,3 +169,26 @@ def test_a_watermark_asked_for_again_is_found(connect):
         ),
     )
     contract.is_found(lambda: contract.sees_what_comes_meanwhile(connect, RETURNS))
+
+
+def test_a_bar_that_is_closed_a_day_early_is_found(conn):
+    contract.broken(
+        conn,
+        LADDER_KERNEL,
+        ("closed = end <= last + 1", "closed = end <= min(last + 2, len(days))"),
+    )
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "fault"),
+    [
+        (LADDER, "integer := 366;", "integer := 100;"),
+        (REFRESH_BARS, "b.ts < p_from", "b.ts <= p_from"),
+        (REFRESH_BARS, "      and v_after > '-infinity';", "      and v_after is not null;"),
+    ],
+    ids=["too little is read", "a change is overlooked", "the first candle is an old one"],
+)
+def test_bars_that_do_not_follow_their_candles_are_found(connect, path, text, fault):
+    contract.broken(connect(), path, (text, fault))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
