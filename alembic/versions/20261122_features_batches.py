@@ -10,13 +10,9 @@ down_revision = "20261122_features_emas"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {
-    "functions/features/due_from.sql": (
-        "features.due_from(integer, text, timestamptz, boolean)",
-        "features.due_from(integer, text, timestamptz, boolean, text)",
-    ),
     "functions/features/take_dirty.sql": (
         "features.take_dirty(integer, text, boolean)",
-        "features.take_dirty(integer, text, boolean, text)",
+        "features.take_dirty(integer, text, timestamptz)",
     ),
     "functions/features/record_progress.sql": (
         "features.record_progress(integer, text, timestamptz, bytea)",
@@ -28,7 +24,7 @@ ROUTINES = {
     ),
     "functions/features/refresh_asset.sql": (
         "features.refresh_asset(integer, boolean)",
-        "features.refresh_asset(integer, boolean, jsonb)",
+        "features.refresh_asset(integer, boolean, jsonb, jsonb)",
     ),
 }
 
@@ -36,12 +32,18 @@ ROUTINES = {
 NEW = {
     "functions/features/fingerprints.sql": "features.fingerprints()",
     "functions/features/refresh_batches.sql": "features.refresh_batches(integer[], boolean, jsonb)",
-    "functions/features/due_assets.sql": "features.due_assets(integer[], boolean, jsonb)",
+    "functions/features/due.sql": "features.due(integer[], boolean, jsonb)",
     "functions/features/record_idle.sql": "features.record_idle(uuid, integer[], timestamptz)",
 }
 
+#: What features.due took the place of.
+GONE = {"functions/features/due_from.sql": "features.due_from(integer, text, timestamptz, boolean)"}
+
 
 def upgrade() -> None:
+    for path, routine in GONE.items():
+        op.execute(f"drop function if exists {routine}")
+        op.execute(f"delete from ta_meta.routine_file as f where f.path = '{path}'")
     for before, _ in ROUTINES.values():
         op.execute(f"drop function if exists {before}")
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from ta_lab2.features import queries
@@ -175,10 +175,12 @@ def wipe(conn: psycopg.Connection) -> None:
 
 
 def start_over(conn: psycopg.Connection) -> None:
-    """Take away the candles too."""
+    """Take away the candles too, and what is known of them; this is no change to log."""
     wipe(conn)
-    conn.execute("delete from bars.cmc_price_histories7")
-    conn.execute("delete from bars.dirty_range")
+    with conn.transaction():
+        conn.execute("set local session_replication_role = replica")
+        for table in ("cmc_price_histories7", "price_revisions", "dirty_range"):
+            conn.execute(f"delete from bars.{table}")
 
 
 # --- looking at what stands ------------------------------------------------------------------
@@ -283,15 +285,18 @@ def days_of(span: tuple[int, int, int]) -> range:
 
 
 def incremental_equals_full(
-    conn: psycopg.Connection, *, examples: int, shrink: bool = True
+    conn: psycopg.Connection, *, examples: int, part: int = 0, shrink: bool = True
 ) -> None:
-    """Whatever is loaded, revised and deleted, in whatever order, ends in a full build's bits."""
+    """Whatever is loaded, revised and deleted, in whatever order, ends in a full build's bits.
 
+    Each ``part`` has other examples, always the same.
+    """
+
+    @seed(part)
     @settings(
         max_examples=examples,
         deadline=None,
         database=None,
-        derandomize=True,
         report_multiple_bugs=False,
         phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
         suppress_health_check=list(HealthCheck),
@@ -363,57 +368,122 @@ def repairs_just_what_depends(conn: psycopg.Connection) -> None:
     assert incremental == full(conn)
 
 
-def survives_a_kill(connect: Connect, *, kills: int) -> None:
-    """A refresh killed at any moment loses nothing: the next one ends in the same bits."""
+#: Where a refresh can be killed, each with what it has done by then.
+STEPS = ("read", "kernel", "write", "state", "commit")
+
+PAUSES = """
+create function public.pause(p_step text) returns void language plpgsql as $$
+begin
+    if current_setting('contract.pause', true) is null then
+        return;
+    end if;
+    perform set_config('application_name', p_step, false);
+    perform pg_sleep(
+        case when current_setting('contract.stop', true) = p_step then 60
+            else current_setting('contract.pause')::float8 end
+    );
+end $$;
+create function public.pause_there() returns trigger language plpgsql as $$
+begin
+    perform public.pause(tg_argv[0]);
+    return null;
+end $$;
+create trigger pauses after delete on bars.dirty_range
+for each statement execute function public.pause_there('read');
+create trigger pauses after insert or update on features.feature_state
+for each statement execute function public.pause_there('state');
+create constraint trigger pauses after update on features.refresh_state
+deferrable initially deferred for each row execute function public.pause_there('commit');
+"""
+
+
+def make_pauses(conn: psycopg.Connection, computations: Sequence[Computation]) -> None:
+    """Let the sessions of ``victim`` say which step they are in, and stay a while in each."""
+    conn.execute(PAUSES)
+    for computation in computations:
+        conn.execute(
+            f"""
+            create trigger pauses after insert on {computation.table}
+            for each statement execute function public.pause_there('write')
+            """
+        )
+        start, body = (SQL / computation.kernel).read_text().rsplit("as $$\n", 1)
+        pause = "plpy.execute(\"select public.pause('kernel')\")\n"
+        conn.execute(f"{start}as $$\n{pause}{body}".encode())
+
+
+def victim(connect: Connect, *, stop: str = "") -> psycopg.Connection:
+    """A session that pauses in every step, for good in one of them."""
     conn = connect()
-    for asset in range(1, 6):
-        put(conn, asset, history(500, asset))
-    refresh(conn)
+    # Modules are imported once a session: the moments are those of the work itself.
+    conn.execute("select features.fingerprints()")
+    conn.execute("set contract.pause = 0.005")
+    conn.execute("select set_config('contract.stop', %s, false)", (stop,))
+    return conn
+
+
+def killed(conn: psycopg.Connection, pid: int) -> str:
+    """The step in which a session was killed."""
+    row = conn.execute(
+        """
+        select a.application_name, pg_terminate_backend(a.pid)
+        from pg_stat_activity as a
+        where a.pid = %s
+        """,
+        (pid,),
+    ).fetchone()
+    return row[0] if row else ""
+
+
+def survives_a_kill(connect: Connect, *, kills: int, at_most: int = 200) -> dict[str, int]:
+    """A refresh killed at any moment loses nothing: the next one ends in the same bits.
+
+    The moments are drawn uniformly over what a refresh takes, until there are so many ``kills`` and
+    one fell in every step; how many fell where is returned.
+    """
+    conn = connect()
+    for asset in range(1, 4):
+        put(conn, asset, history(300, asset))
+    make_pauses(conn, COMPUTATIONS)
     expected = full(conn)
     wipe(conn)
+    slow = victim(connect)
     began = time.perf_counter()
-    refresh(conn)
+    refresh(slow)
     duration = time.perf_counter() - began
     chance = random.Random(1)
-    stopped = 0
-    for _ in range(kills):
+    fell = dict.fromkeys(STEPS, 0)
+    for tried in range(at_most):
+        if tried >= kills and all(fell.values()):
+            break
         wipe(conn)
-        victim = connect()
-        # Modules are imported once a session: the moments are those of the work itself.
-        victim.execute("select features.fingerprint('features.returns_kernel')")
+        slow = victim(connect)
         with ThreadPoolExecutor(1) as pool:
-            run = pool.submit(refresh, victim)
+            run = pool.submit(refresh, slow)
             time.sleep(chance.uniform(0, duration))
-            conn.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,))
-            stopped += isinstance(run.exception(), psycopg.OperationalError)
+            step = killed(conn, slow.info.backend_pid)
+            if isinstance(run.exception(), psycopg.OperationalError) and step in fell:
+                fell[step] += 1
         refresh(conn)
-        assert digest(conn) == expected
-    assert stopped, "no kill came while the refresh ran"
+        assert digest(conn) == expected, step
+    assert all(fell.values()), f"no kill fell in some step: {fell}"
+    return fell
 
 
-#: What stands at the beginning of each step of a computation.
-STEPS = {
-    "kernel": "    select k.*",
-    "write": "    perform features.replace_rows(",
-    "progress": "    return query\n    select v_read,",
-}
-
-
-def survives_a_kill_before(connect: Connect, computation: Computation, step: str) -> None:
-    """A refresh killed right before a step loses nothing."""
-    conn, victim = connect(), connect()
+def survives_a_kill_in(connect: Connect, computation: Computation, step: str) -> None:
+    """A refresh killed in a step loses nothing."""
+    conn = connect()
     put(conn, 1, history(400))
+    make_pauses(conn, [computation])
     refresh(conn)
     put(conn, 1, {100: 77.0, 500: 5.0})
-    pause = "perform pg_sleep(60);\n" + STEPS[step]
-    broken(conn, computation.step, (STEPS[step], pause))
+    slow = victim(connect, stop=step)
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(refresh, victim)
-        wait_for_sleep(conn, victim.info.backend_pid)
-        conn.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,))
+        run = pool.submit(refresh, slow)
+        wait_for_sleep(conn, slow.info.backend_pid, step)
+        assert killed(conn, slow.info.backend_pid) == step
         assert isinstance(run.exception(), psycopg.OperationalError)
-    broken(conn, computation.step)
-    assert written(refresh(conn)) > 0
+    assert written(refresh(conn)) > 0, "what was killed is done by the next"
     found = digest(conn)
     assert found == full(conn)
 
@@ -456,12 +526,18 @@ def make_slow(conn: psycopg.Connection, computation: Computation) -> None:
     )
 
 
-def wait_for_sleep(conn: psycopg.Connection, pid: int) -> None:
-    """Return when that backend sleeps."""
+def wait_for_sleep(conn: psycopg.Connection, pid: int, step: str = "") -> None:
+    """Return when that backend sleeps, in that step if one is named."""
     for _ in range(1200):
         if conn.execute(
-            "select from pg_stat_activity as a where a.pid = %s and a.wait_event = 'PgSleep'",
-            (pid,),
+            """
+            select
+            from pg_stat_activity as a
+            where a.pid = %s
+              and a.wait_event = 'PgSleep'
+              and %s in ('', a.application_name)
+            """,
+            (pid, step),
         ).rowcount:
             return
         time.sleep(0.02)
@@ -515,7 +591,7 @@ def broken(conn: psycopg.Connection, path: str, *changes: tuple[str, str]) -> No
     conn.execute(text.encode())
 
 
-def is_found(check: Callable[[], None]) -> None:
-    """See a check fail."""
-    with pytest.raises(AssertionError):
+def is_found(check: Callable[[], object], says: str | None = None) -> None:
+    """See a check fail, and say so in these words."""
+    with pytest.raises(AssertionError, match=says):
         check()

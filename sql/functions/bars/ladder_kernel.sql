@@ -93,41 +93,43 @@ def starts_of(unit, numbers):
 
 
 def windows(since):
-    """Every window from the one that holds session since to the one that holds session last.
+    """Every closed window from the one that holds session since on; or the unfinished last ones.
 
-    Timeframe, number and the places of the first session and of the one after the last; these
-    may lie outside the sessions given.
+    Timeframe, number and the places of the first session and of the one after the last.
     """
     if not len(ts):
         return np.empty((4, 0), int)
     spans = {}
     for unit in set(p_units):
         if unit == "session":
-            spans[unit] = since, last, origin, origin
+            spans[unit] = origin, origin, since, last + 1
             continue
         held = unit_of(unit, p_first)
         begun = p_previous is not None and unit_of(unit, p_previous) == held
-        low, high = (unit_of(unit, int(days[place])) for place in (since, last))
-        spans[unit] = low, high, held, held + begun
+        low, following = (unit_of(unit, int(days[at])) for at in (since, last + 1))
+        spans[unit] = held, held + begun, low, following
 
-    bases, lowest, amounts = [], [], []
-    for unit, count, anchored in zip(p_units, p_counts, p_anchored):
-        low, high, held, full = spans[unit]
+    found = []
+    for which, (unit, count, anchored) in enumerate(zip(p_units, p_counts, p_anchored)):
+        held, full, low, following = spans[unit]
         base = held // count * count if anchored else full
-        number = max((low - base) // count, 0)
-        bases.append(base)
-        lowest.append(number)
-        amounts.append(max((high - base) // count - number + 1, 0))
+        number = (low - base) // count
+        # What ended before the window of the session that follows the last candle is closed.
+        until = (following - base) // count
+        if p_until is not None:
+            until = until + 1 if until == number else 0
+        if number < 0:
+            number = 0
+        if until > number:
+            found.append((which, base, number, until - number))
 
-    amounts = np.array(amounts, int)
-    timeframe = np.repeat(np.arange(len(amounts)), amounts)
-    number = np.arange(len(timeframe)) + np.repeat(
-        np.array(lowest) - np.cumsum(amounts) + amounts, amounts
-    )
-    count = np.array(p_counts)[timeframe]
-    begin = np.array(bases)[timeframe] + number * count
+    timeframe, base, lowest, amount = np.array(found, int).reshape(-1, 4).T
+    number = np.arange(amount.sum()) + np.repeat(lowest - np.cumsum(amount) + amount, amount)
+    timeframe, base = np.repeat(timeframe, amount), np.repeat(base, amount)
+    count = np.array(p_counts, int)[timeframe]
+    begin = base + number * count
     end = begin + count
-    for unit in spans.keys() - {"session"}:
+    for unit in {p_units[n] for n in set(timeframe.tolist())} - {"session"}:
         at = np.flatnonzero(np.array([each == unit for each in p_units])[timeframe])
         for each in (begin, end):
             each[at] = np.searchsorted(days, starts_of(unit, each[at]))
@@ -151,29 +153,26 @@ def extremes(values, begin, end):
 def bars():
     """The table's columns by name, as (type, values, where not null)."""
     since = min(int(np.searchsorted(closes, np.frombuffer(p_after, ">i8")[0])), last)
-    timeframe, number, begin, end = windows(since)
+    timeframe, number, begin, end = windows(since if p_until is None else last)
     # How many candles come before each session.
     before = np.zeros(len(days) + 1, "i8")
     before[place + 1] = 1
     before = np.cumsum(before)
-    closed = end <= last + 1
-    if p_until is None:
-        wanted = closed & (end > since)
-        ended = last + 1
-    else:
-        wanted = ~closed
-        ended = int(np.searchsorted(closes, np.frombuffer(p_until, ">i8")[0], side="right"))
-        if (end[wanted] >= len(days)).any():
-            plpy.error(
-                "the calendar does not reach the end of the bar",
-                detail=f"Asset {p_id}: it ends on {np.datetime64(int(days[-1]), 'D')}.",
-                hint="`ta-lab2 calendar refresh` loads two years ahead.",
-                sqlstate="TA231",
-            )
-    wanted &= before[np.minimum(end, len(days))] > before[np.minimum(begin, len(days))]
+    if p_until is not None and (end >= len(days)).any():
+        plpy.error(
+            "the calendar does not reach the end of the bar",
+            detail=f"Asset {p_id}: it ends on {np.datetime64(int(days[-1]), 'D')}.",
+            hint="`ta-lab2 calendar refresh` loads two years ahead.",
+            sqlstate="TA231",
+        )
+    wanted = before[end] > before[begin]
     timeframe, number, begin, end = (each[wanted] for each in (timeframe, number, begin, end))
+    ended = end
+    if p_until is not None:
+        moment = np.frombuffer(p_until, ">i8")[0]
+        ended = np.minimum(end, np.searchsorted(closes, moment, side="right"))
 
-    start, stop = before[begin], before[np.minimum(end, len(days))]
+    start, stop = before[begin], before[end]
     count = stop - start
     known = ~np.isnan(volume)
     with np.errstate(over="ignore"):
@@ -206,7 +205,7 @@ def bars():
         "count_days": (packing.INTEGER, count, None),
         "count_missing_days": (
             packing.INTEGER,
-            np.minimum(end, ended) - np.maximum(begin, origin) - count,
+            ended - np.maximum(begin, origin) - count,
             None,
         ),
     }

@@ -72,31 +72,32 @@ def fields(n, kind, values, present, typed):
 
 
 def lay_out(columns, typed):
-    """Rows as bytes of one width, and where these are written: not at the places of nulls."""
+    """Rows as bytes of one width, and what of the first of them is written: nulls have no value.
+
+    Nulls come with a warm-up, in the first rows; those after the last of them are whole.
+    """
     parts = [("count", ">i4" if typed else ">i2", len(columns), None)]
     for n, column in enumerate(columns):
         parts += fields(n, *column, typed)
     table = np.empty(len(columns[0][1]), [(name, form) for name, form, _, _ in parts])
     rows = table.view("u1").reshape(len(table), table.itemsize)
-    written = None
-    for name, form, values, present in parts:
+    whole = np.ones(len(table), bool)
+    for name, _, values, present in parts:
         table[name] = values
-        if present is not None and not present.all():
-            if written is None:
-                written = np.ones(rows.shape, bool)
+        if present is not None:
+            whole &= present
+    partial = np.flatnonzero(~whole)
+    written = np.ones((partial[-1] + 1 if len(partial) else 0, table.itemsize), bool)
+    for name, form, _, present in parts if len(partial) else ():
+        if present is not None:
             at = table.dtype.fields[name][1]
-            written[:, at : at + np.dtype(form).itemsize] = present[:, None]
+            written[:, at : at + np.dtype(form).itemsize] = present[: len(written), None]
     return rows, written
 
 
-def records(columns):
-    """Each row as record_send gives it."""
-    rows, written = lay_out(columns, True)
-    if written is None:
-        whole, ends = rows.tobytes(), range(rows.shape[1], rows.size + 1, rows.shape[1])
-    else:
-        whole, ends = rows[written].tobytes(), np.cumsum(written.sum(axis=1)).tolist()
-    return [whole[start:end] for start, end in zip([0, *ends], ends)]
+def joined(rows, written):
+    """The bytes that are written of all rows."""
+    return rows[: len(written)][written].tobytes() + rows[len(written) :].tobytes()
 
 
 def part(columns, chosen):
@@ -107,13 +108,26 @@ def part(columns, chosen):
     ]
 
 
+def blocks(columns, typed):
+    """The rows a block at a time, as lay_out gives them."""
+    for at in range(0, len(columns[0][1]), BLOCK):
+        yield lay_out(part(columns, slice(at, at + BLOCK)), typed)
+
+
+def records(columns):
+    """Each row as record_send gives it."""
+    for rows, written in blocks(columns, True):
+        whole = joined(rows, written)
+        lengths = np.full(len(rows), rows.shape[1])
+        lengths[: len(written)] = written.sum(axis=1)
+        ends = np.cumsum(lengths).tolist()
+        for start, end in zip([0, *ends], ends):
+            yield whole[start:end]
+
+
 def tuples(columns):
     """The rows in COPY's binary format."""
-    blocks = []
-    for at in range(0, len(columns[0][1]), BLOCK):
-        rows, written = lay_out(part(columns, slice(at, at + BLOCK)), False)
-        blocks.append((rows if written is None else rows[written]).tobytes())
-    return b"".join(blocks)
+    return b"".join(joined(*block) for block in blocks(columns, False))
 
 
 def differences(columns, stored, keys):
@@ -128,18 +142,21 @@ def differences(columns, stored, keys):
     key = np.dtype(layout)
     end = key.itemsize
     stored = {record[:end]: record for record in stored or ()}
-    kept, gone = set(), 0
+    kept, chosen, replaced = set(), [], 0
     if stored:
-        fresh = records(columns)
-        chosen = [n for n, record in enumerate(fresh) if stored.get(record[:end]) != record]
-        kept = {record[:end] for record in fresh if stored.get(record[:end]) == record}
-        gone = len(stored.keys() - {record[:end] for record in fresh})
+        for n, record in enumerate(records(columns)):
+            old = stored.get(record[:end])
+            if old == record:
+                kept.add(record[:end])
+            else:
+                chosen.append(n)
+                replaced += old is not None
         columns = part(columns, chosen)
     stale = np.frombuffer(b"".join(each for each in stored if each not in kept), key)
     return SimpleNamespace(
         unchanged=len(kept),
         stale=[stale[f"value{n}"].astype(columns[n][0][1][1:]) for n in range(keys)],
-        changed=len(columns[0][1]) + gone,
+        changed=len(columns[0][1]) + len(stored) - len(kept) - replaced,
         packed=tuples(columns),
     )
 

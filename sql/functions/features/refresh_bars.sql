@@ -70,13 +70,13 @@ begin
     end if;
 
     for v_part in
-        select array_agg(a.tf_id order by a.tf_id) as tf_ids, p.from_ts
+        select
+            array_agg(a.tf_id order by a.tf_id) as tf_ids,
+            case when b.tf_id is null then '-infinity' else v_after end as from_ts
         from unnest(v_active) as a (tf_id)
-        cross join lateral (
-            select case when a.tf_id = any (v_built) then v_after else '-infinity' end as from_ts
-        ) as p
-        group by p.from_ts
-        order by p.from_ts
+        left join unnest(v_built) as b (tf_id) using (tf_id)
+        group by from_ts
+        order by from_ts
     loop
         select array_agg(record_send(r))
         into v_stored
@@ -100,6 +100,13 @@ begin
             v_changed := least(v_changed, v_part.from_ts);
         end if;
     end loop;
+    if v_active = '{}' then
+        -- Nothing is computed, so nothing can be missed, and the asset is not due for ever.
+        select max(b.ts)
+        into v_last
+        from bars.cmc_price_histories7 as b
+        where b.id = p_id;
+    end if;
     return query
     select v_read, v_written, v_unchanged, v_changed, v_last,
         convert_to(

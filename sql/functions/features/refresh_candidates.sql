@@ -5,7 +5,7 @@
 -- Reads only. A candidate is a candle from the first that changed to the asset's last one: its
 -- row is worked out anew, and written only if it differs.
 --
--- requires: functions/features/assets_to_refresh.sql, functions/features/due_from.sql
+-- requires: functions/features/assets_to_refresh.sql, functions/features/due.sql
 -- requires: functions/features/fingerprints.sql
 
 create or replace function features.refresh_candidates(
@@ -17,24 +17,15 @@ language plpgsql
 stable parallel unsafe
 as $$
 declare
-    v_fingerprints jsonb := features.fingerprints();
+    v_ids integer[] := features._known_assets(p_asset_ids);
 begin
     return query
     select a.id, c.feature_type, f.from_ts, n.candidates
-    from unnest(features._known_assets(p_asset_ids)) as a (id)
+    from unnest(v_ids) as a (id)
     cross join features.computations() as c
-    cross join lateral features.due_from(
-        a.id,
-        c.feature_type,
-        (
-            select min(d.from_ts)
-            from bars.dirty_range as d
-            where d.id = a.id
-              and d.consumer = c.feature_type
-        ),
-        p_rebuild,
-        v_fingerprints ->> c.feature_type
-    ) as f (from_ts)
+    left join features.due(v_ids, p_rebuild, features.fingerprints()) as f
+        on f.id = a.id
+        and f.feature_type = c.feature_type
     cross join lateral (
         select count(*) as candidates
         from bars.cmc_price_histories7 as b

@@ -19,7 +19,6 @@ returns table (
 )
 language plpgsql
 volatile parallel unsafe
-set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_periods    integer[];

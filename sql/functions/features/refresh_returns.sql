@@ -10,14 +10,18 @@
 -- The one place that knows the calendar: every asset trades around the clock for now.
 create or replace function features._sessions(p_from timestamptz, p_to timestamptz)
 returns timestamptz[]
-language sql
+language plpgsql
 stable parallel safe
 as $$
--- 24 hours and not a day, whose length depends on the session's time zone.
-select array_agg(d.day + interval '23:59:59.999' order by d.day)
-from generate_series(
-    date_trunc('day', p_from, 'UTC'), date_trunc('day', p_to, 'UTC'), interval '24 hours'
-) as d (day)
+begin
+    -- 24 hours and not a day, whose length depends on the session's time zone.
+    return (
+        select array_agg(d.day + interval '23:59:59.999' order by d.day)
+        from generate_series(
+            date_trunc('day', p_from, 'UTC'), date_trunc('day', p_to, 'UTC'), interval '24 hours'
+        ) as d (day)
+    );
+end
 $$;
 
 comment on function features._sessions(timestamptz, timestamptz) is
@@ -36,63 +40,44 @@ language plpgsql
 volatile parallel unsafe
 as $$
 declare
-    -- Enough for 252 values of the 30-session return and one more, without gaps.
-    v_look     integer := 320;
+    -- 400 days: enough for 252 values of the 30-session return and one more, with some gaps.
+    v_start    timestamptz := p_from - interval '9600 hours';
     v_after    timestamptz;
     v_sessions bytea;
     v_ts       bytea;
     v_close    bytea;
-    v_whole    boolean;
     v_read     bigint;
     v_stored   bytea[];
     v_kernel   record;
 begin
-    -- Rows stand from the first candle to the last, gaps included. So whatever happened at p_from,
-    -- the rows up to the candle before it stay, and every later one may come, change or go.
-    select coalesce(max(b.ts), '-infinity')
-    into v_after
-    from bars.cmc_price_histories7 as b
-    where b.id = p_id
-      and b.ts < p_from;
-
-    select array_agg(record_send(r))
-    into v_stored
-    from features.cmc_returns_daily as r
-    where r.id = p_id
-      and r.ts > v_after;
-
     loop
+        -- Rows stand from the first candle to the last, gaps included. So whatever happened at
+        -- p_from, the rows up to the candle before it stay, and every later one may come, change or go.
         select
-            array_send(features._sessions(min(c.ts), max(c.ts))),
-            array_send(array_agg(c.ts order by c.ts)),
-            array_send(array_agg(c.close order by c.ts)),
-            count(*) filter (where c.ts <= v_after) < v_look,
+            array_send(features._sessions(min(b.ts), max(b.ts))),
+            array_send(array_agg(b.ts order by b.ts)),
+            array_send(array_agg(b.close order by b.ts)),
+            coalesce(max(b.ts) filter (where b.ts < p_from), '-infinity'),
             count(*)
-        into v_sessions, v_ts, v_close, v_whole, v_read
-        from (
-            (
-                select b.ts, b.close
-                from bars.cmc_price_histories7 as b
-                where b.id = p_id
-                  and b.ts <= v_after
-                order by b.ts desc
-                limit v_look
-            )
-            union all
-            select b.ts, b.close
-            from bars.cmc_price_histories7 as b
-            where b.id = p_id
-              and b.ts > v_after
-        ) as c;
+        into v_sessions, v_ts, v_close, v_after, v_read
+        from bars.cmc_price_histories7 as b
+        where b.id = p_id
+          and b.ts >= v_start;
+
+        select array_agg(record_send(r))
+        into v_stored
+        from features.cmc_returns_daily as r
+        where r.id = p_id
+          and r.ts > v_after;
 
         select k.*
         into v_kernel
         from features.returns_kernel(
-            p_id, v_sessions, v_ts, v_close, v_whole, timestamptz_send(v_after), v_stored
+            p_id, v_sessions, v_ts, v_close, v_start = '-infinity', timestamptz_send(v_after), v_stored
         ) as k;
         exit when v_kernel.complete;
-        -- Gaps spread 252 values over more candles.
-        v_look := 4 * v_look;
+        -- A young asset, or gaps that spread 252 values over more candles.
+        v_start := '-infinity';
     end loop;
 
     perform features.replace_rows(

@@ -40,7 +40,6 @@ create or replace function features.returns_kernel(
 language plpython3u
 immutable parallel unsafe
 as $$
-from bisect import bisect_left, insort
 from math import log
 
 import numpy as np
@@ -51,62 +50,91 @@ WINDOW = 252
 SIGMAS = 4
 FENCE = 1.5
 # Windows are laid out this many at a time: they stay in the processor's cache.
-BLOCK = 256
+BLOCK = 128
+NEAR = max(1, WINDOW // 30)
 
 plpy.execute("select db.packing()")
 packing = GD["packing"]
 
 
-def ratios(close, span):
-    """Each close over the one span rows earlier, nan where either is missing."""
-    found = np.full(len(close), np.nan)
-    with np.errstate(all="ignore"):
-        found[span:] = close[span:] / close[:-span]
+def ratios(close):
+    """Each close over the one so many rows earlier, nan where either is missing, by span."""
+    found = np.full((len(SPANS), len(close)), np.nan)
+    for row, span in zip(found, SPANS):
+        row[span:] = close[span:] / close[:-span]
     return found
 
 
 def logs(values):
     """The natural logarithms, nan of nan."""
-    found = np.full(len(values), np.nan)
+    found = np.full(values.shape, np.nan)
     known = ~np.isnan(values)
-    found[known] = list(map(log, values[known].tolist()))
+    logged = values[known]
+    found[known] = np.fromiter(map(log, logged.tolist()), float, len(logged))
     return found
+
+
+def windows_of(values):
+    """Every window, in the order in which they end; each is contiguous."""
+    return np.lib.stride_tricks.sliding_window_view(values, WINDOW)
 
 
 def moments(values, first):
     """Mean and sample deviation of the windows that end at value first, first + 1, ..."""
-    if len(values) <= first:
-        return np.empty(0), np.empty(0)
-    windows = np.lib.stride_tricks.sliding_window_view(values, WINDOW)[first - WINDOW + 1 :]
-    means, deviations = [], []
+    means = np.empty(max(len(values) - first, 0))
+    deviations = np.empty(len(means))
+    if not len(means):
+        return means, deviations
+    windows = windows_of(values)[first - WINDOW + 1 :]
+    # The mean of equal values is that value, though their sum may be rounded.
+    changes = np.concatenate([[0], np.cumsum(values[1:] != values[:-1])])[first - WINDOW + 1 :]
+    equal = changes[WINDOW - 1 :] == changes[: 1 - WINDOW]
     for at in range(0, len(windows), BLOCK):
-        block = np.array(windows[at : at + BLOCK], order="C")
-        with np.errstate(all="ignore"):
-            mean = block.sum(axis=1) / WINDOW
-            # The mean of equal values is that value, though their sum may be rounded.
-            mean = np.where((block == block[:, :1]).all(axis=1), block[:, 0], mean)
-            block -= mean[:, None]
-            block *= block
-            deviations.append(np.sqrt(block.sum(axis=1) / (WINDOW - 1)))
-        means.append(mean)
-    return np.concatenate(means), np.concatenate(deviations)
+        part = slice(at, at + BLOCK)
+        block = np.array(windows[part], order="C")
+        mean = block.sum(axis=1) / WINDOW
+        mean = np.where(equal[part], block[:, 0], mean)
+        block -= mean[:, None]
+        block *= block
+        means[part] = mean
+        deviations[part] = block.sum(axis=1)
+    return means, np.sqrt(deviations / (WINDOW - 1))
 
 
-def quartiles(values, first):
-    """First and third quartile of the windows that end before value first, first + 1, ..."""
-    lower, upper = [], []
-    if first < len(values):
-        values = values.tolist()
-        window = sorted(values[first - WINDOW : first])
-        low, low_part = divmod((WINDOW - 1) / 4, 1)
-        high, high_part = divmod((WINDOW - 1) * 3 / 4, 1)
-        low, high = int(low), int(high)
-        for oldest, value in zip(values[first - WINDOW :], values[first:]):
-            lower.append(window[low] + low_part * (window[low + 1] - window[low]))
-            upper.append(window[high] + high_part * (window[high + 1] - window[high]))
-            del window[bisect_left(window, oldest)]
-            insort(window, value)
-    return np.array(lower), np.array(upper)
+def beyond(values, lower, upper):
+    """Whether values lie outside the fences of their quartiles."""
+    reach = FENCE * (upper - lower)
+    return (values < lower - reach) | (values > upper + reach)
+
+
+def outside(values, first):
+    """Whether values first, first + 1, ... lie outside the fences of the windows before them."""
+    judged = values[first:]
+    found = np.zeros(len(judged), bool)
+    if not len(judged):
+        return found
+    windows = windows_of(values)[first - WINDOW : -1]
+    low, low_part = divmod((WINDOW - 1) / 4, 1)
+    high, high_part = divmod((WINDOW - 1) * 3 / 4, 1)
+    low, high = int(low), int(high)
+    # One ordered window stands for those up to NEAR before and after it. They have replaced NEAR of
+    # its values at most, so their quartiles are not within its places that lie as far inside: what
+    # is not beyond the fences of these is not beyond theirs. Rounding keeps the order.
+    centres = np.minimum(np.arange(NEAR, len(judged) + NEAR, 2 * NEAR), len(judged) - 1)
+    ordered = np.sort(windows[centres], axis=1)
+    inner = np.repeat(ordered[:, [low + 1 + NEAR, high - NEAR]], 2 * NEAR, axis=0)[: len(judged)]
+    doubtful = np.flatnonzero(beyond(judged, *inner.T))
+    for at in range(0, len(doubtful), BLOCK):
+        part = doubtful[at : at + BLOCK]
+        below, lower, upper, above = np.sort(windows[part], axis=1)[
+            :, [low, low + 1, high, high + 1]
+        ].T
+        found[part] = beyond(
+            judged[part],
+            below + low_part * (lower - below),
+            upper + high_part * (above - upper),
+        )
+    return found
 
 
 def scores(returns, first):
@@ -121,47 +149,45 @@ def scores(returns, first):
     rank = int(known[:first].sum())
     start = max(rank - 1, WINDOW - 1)
     mean, deviation = moments(values, start)
-    with np.errstate(all="ignore"):
-        z[rows[start:]] = (values[start:] - mean) / deviation
-        z[~np.isfinite(z)] = np.nan
+    scored = (values[start:] - mean) / deviation
+    scored[~np.isfinite(scored)] = np.nan
+    z[rows[start:]] = scored
 
-        flagged = values[start + 1 :]
-        far[rows[start + 1 :]] = np.abs(flagged - mean[:-1]) > SIGMAS * deviation[:-1]
-        lower, upper = quartiles(values, start + 1)
-        reach = FENCE * (upper - lower)
-        fenced[rows[start + 1 :]] = (flagged < lower - reach) | (flagged > upper + reach)
-    judged[rows[start + 1 :]] = True
+    later = rows[start + 1 :]
+    far[later] = np.abs(values[start + 1 :] - mean[:-1]) > SIGMAS * deviation[:-1]
+    fenced[later] = outside(values, start + 1)
+    judged[later] = True
     return z, far, fenced, judged
 
 
-def columns(sessions, close, first):
-    """The table's columns in its order, each as (type, values, where not null), from row first."""
-    candle = ~np.isnan(close)
-    percent, logarithm, score = [], [], []
-    flags = [], []
-
-    def numbers(values):
-        return packing.FLOAT, values, ~np.isnan(values)
-
-    for span in SPANS:
-        ratio = ratios(close, span)
-        odd = np.flatnonzero((ratio == 0) | np.isinf(ratio))
-        if len(odd):
+def refuse(ratio, sessions, close):
+    """An error that names the first of the returns that are no number, if there is one."""
+    for span, row, odd in zip(SPANS, ratio, (ratio == 0) | np.isinf(ratio)):
+        if odd.any():
+            at = int(odd.argmax())
             plpy.error(
                 "a return is beyond what a number can hold",
-                detail=f"Asset {p_id}, {packing.iso(sessions[odd[:1]])[0]}, over {span} sessions: "
-                f"{close[odd[0] - span]!r} to {close[odd[0]]!r}.",
+                detail=f"Asset {p_id}, {packing.iso(sessions[at : at + 1])[0]}, over {span} sessions: "
+                f"{close[at - span]!r} to {close[at]!r}.",
                 hint="Correct the candle that is wrong.",
                 sqlstate="TA403",
             )
-        returns = ratio - 1
-        percent.append(numbers(returns[first:]))
-        logarithm.append(numbers(logs(ratio[first:])))
-        if span in SCORED:
-            z, far, fenced, judged = (each[first:] for each in scores(returns, first))
-            score.append(numbers(z))
-            flags[0].append((packing.BOOLEAN, far, judged))
-            flags[1].append((packing.BOOLEAN, fenced, judged))
+
+
+def columns(sessions, close, ratio, first):
+    """The table's columns in its order, each as (type, values, where not null), from row first."""
+    candle = ~np.isnan(close)
+    returns = ratio - 1
+    fresh = returns[:, first:]
+    known = ~np.isnan(fresh)
+    logarithms = logs(ratio[:, first:])
+    score = []
+    flags = [], []
+    for span in SCORED:
+        z, far, fenced, judged = (each[first:] for each in scores(returns[SPANS.index(span)], first))
+        score.append((packing.FLOAT, z, ~np.isnan(z)))
+        flags[0].append((packing.BOOLEAN, far, judged))
+        flags[1].append((packing.BOOLEAN, fenced, judged))
 
     at = np.flatnonzero(candle)
     gap = np.zeros(len(sessions), "i4")
@@ -170,8 +196,8 @@ def columns(sessions, close, first):
         (packing.INTEGER, np.full(len(sessions) - first, p_id), None),
         (packing.STAMP, sessions[first:], None),
         (packing.STAMP, sessions[first:], None),
-        *percent,
-        *logarithm,
+        *((packing.FLOAT, values, present) for values, present in zip(fresh, known)),
+        *((packing.FLOAT, values, present) for values, present in zip(logarithms, known)),
         *score,
         (packing.INTEGER, gap[first:], gap[first:] > 0),
         (packing.BOOLEAN, ~candle[first:], None),
@@ -194,13 +220,17 @@ if len(strays):
 close = np.full(len(sessions), np.nan)
 close[place] = packing.unpack(p_close, "f8")
 
-if not p_whole and (
-    first < max(SPANS)
-    or any(np.isfinite(ratios(close, span)[:first]).sum() < WINDOW for span in SCORED)
-):
-    return False, None, 0, [], 0, None
+# Division by zero and overflow are found in what they leave behind.
+with np.errstate(all="ignore"):
+    ratio = ratios(close)
+    if not p_whole:
+        scored = ratio[[SPANS.index(span) for span in SCORED], :first]
+        if first < max(SPANS) or (np.isfinite(scored).sum(axis=1) < WINDOW).any():
+            return False, None, 0, [], 0, None
+    refuse(ratio, sessions, close)
+    laid = columns(sessions, close, ratio, first)
 
-found = packing.differences(columns(sessions, close, first), p_stored, keys=2)
+found = packing.differences(laid, p_stored, keys=2)
 return (
     True,
     packing.iso(ts[-1:])[0] if len(ts) else None,

@@ -17,7 +17,7 @@
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
 -- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
--- requires: functions/features/due_assets.sql, functions/features/record_idle.sql
+-- requires: functions/features/due.sql, functions/features/record_idle.sql
 -- requires: functions/features/refresh_asset.sql, functions/features/refresh_candidates.sql
 -- requires: functions/features/record_refresh_event.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
@@ -65,6 +65,7 @@ declare
     v_batch        integer[];
     v_mine         integer[];
     v_due          integer[];
+    v_froms        jsonb;
     v_id           integer;
     v_began        timestamptz;
     v_read         bigint;
@@ -115,7 +116,13 @@ begin
         ) as l;
         v_other := v_other + cardinality(v_batch) - cardinality(v_mine);
         v_began := clock_timestamp();
-        v_due := features.due_assets(v_mine, p_rebuild, v_fingerprints);
+        select coalesce(array_agg(d.id order by d.id), '{}'), jsonb_object_agg(d.id, d.froms)
+        into v_due, v_froms
+        from (
+            select d.id, jsonb_object_agg(d.feature_type, d.from_ts) as froms
+            from features.due(v_mine, p_rebuild, v_fingerprints) as d
+            group by d.id
+        ) as d;
         if cardinality(v_due) < cardinality(v_mine) then
             perform features.record_idle(
                 v_run, array(select unnest(v_mine) except select unnest(v_due)), v_began
@@ -129,7 +136,9 @@ begin
             begin
                 select c.rows_read, c.rows_written, c.rows_unchanged
                 into v_read, v_written, v_unchanged
-                from features.refresh_asset(v_id, p_rebuild, v_fingerprints) as c;
+                from features.refresh_asset(
+                    v_id, p_rebuild, v_fingerprints, v_froms -> v_id::text
+                ) as c;
                 v_rows := v_rows + v_written;
             exception when others then
                 v_sqlstate := sqlstate;

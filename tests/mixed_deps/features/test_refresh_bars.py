@@ -22,11 +22,9 @@ def refresh(conn, asset=1) -> int:
     """Run the step as refresh_asset does; how many rows it wrote."""
     row = conn.execute(
         """
-        select t.from_ts::text, features.fingerprint('bars.ladder_kernel')
-        from features.take_dirty(
-            %s, 'bars', false, features.fingerprint('bars.ladder_kernel')
-        ) as t (from_ts)
-        where t.from_ts is not null
+        select features.take_dirty(d.id, 'bars', d.from_ts)::text
+        from features.due(array[%s], false, features.fingerprints()) as d
+        where d.feature_type = 'bars'
         """,
         (asset,),
     ).fetchone()
@@ -37,10 +35,11 @@ def refresh(conn, asset=1) -> int:
         select d.rows_written
         from features.refresh_bars(%(id)s, %(from)s) as d
         cross join lateral features.record_progress(
-            %(id)s, 'bars', 'cmc_price_bars_multi_tf', %(fingerprint)s, d.last_ts, d.state
+            %(id)s, 'bars', 'cmc_price_bars_multi_tf',
+            features.fingerprint('bars.ladder_kernel'), d.last_ts, d.state
         )
         """,
-        {"id": asset, "from": row[0], "fingerprint": row[1]},
+        {"id": asset, "from": row[0]},
     ).fetchone()[0]
 
 
@@ -372,6 +371,23 @@ def test_a_new_day_reads_no_more_of_a_long_history_than_of_a_short_one(tx):
         [AROUND[sorted(AROUND)[2000]][1]],
     ).fetchone()
     assert read == 368
+
+
+def test_increments_of_all_timeframes_leave_nothing_to_a_rebuild(tx):
+    days = sorted(AROUND)[1000:1800]
+    put(tx, {day: candle(n) for n, day in enumerate(days[:780])}, AROUND)
+    refresh(tx)
+    for n in range(780, 800, 2):
+        put(tx, {day: candle(n) for day in days[n : n + 2]}, AROUND)
+        tx.execute(
+            "update bars.cmc_price_histories7 set close = low where ts = %s",
+            [AROUND[days[31 * n % 700]][1]],
+        )
+        assert refresh(tx) > 0
+    found = tx.execute(
+        "select d.rows_written, d.rows_unchanged from features.refresh_bars(1, '-infinity') as d"
+    ).fetchone()
+    assert found == (0, sum(map(len, bars(tx).values())))
 
 
 def test_the_session_time_zone_plays_no_part(tx):

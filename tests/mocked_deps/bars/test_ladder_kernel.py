@@ -83,7 +83,7 @@ def run(tfs, sessions, candles, *, after=None, at=None, stored=None, week=7, com
         counts,
         anchored,
         (days[origin] - UNIX).days,
-        (days[origin - 1] - UNIX).days,
+        (days[origin - 1] - UNIX).days if origin else None,
         begin - origin,
         None
         if computed
@@ -206,6 +206,13 @@ def test_any_few_candles_agree_with_the_slow_way(sessions, first, numbers):
 def test_a_single_candle_closes_what_spans_one_session_and_nothing_else():
     found = agrees(AROUND, {date(2020, 2, 4): candle(1)})
     assert {tf for tf, own in found.items() if own} == {"1D", "1D_CAL"}
+
+
+def test_what_comes_before_the_calendar_counts_as_no_session():
+    days = sorted(EXCHANGE)[500:]
+    sessions = {day: EXCHANGE[day] for day in days}
+    found = agrees(sessions, {day: candle(n) for n, day in enumerate(days[:90])}, week=5)
+    assert found["2W_CAL_ANCHOR_ISO"][0]["is_partial_start"] is False
 
 
 def test_a_gap_of_a_hundred_days_leaves_holes_in_the_numbers():
