@@ -118,8 +118,9 @@ def test_a_dry_run_says_what_is_due_and_writes_nothing(conn):
     prices.put(conn, 3, dict.fromkeys(range(190, 200), 5.0))
     before = digest(conn)
     assert refresh(conn, dry_run=True) == [
+        "refresh_features: asset 3, bars: 10 candles are due",
         "refresh_features: asset 3, returns: 10 candles are due",
-        "refresh_features: 1 computations are due, nothing was written",
+        "refresh_features: 2 computations are due, nothing was written",
     ]
     assert digest(conn) == before
     assert "due, nothing" in refresh(conn, [1], rebuild=True, dry_run=True)[-1]
