@@ -147,6 +147,8 @@ def test_progress_committed_before_its_rows_is_found(connect):
 
 @pytest.mark.parametrize("step", ["kernel", "write"])
 def test_progress_committed_before_its_rows_is_found_in_a_step(connect, step):
+    # Bars would be written by the next refresh all the same.
+    contract.only(connect(), ())
     commit_progress_first(connect())
     contract.is_found(
         lambda: contract.survives_a_kill_in(connect, RETURNS, step),
@@ -202,9 +204,7 @@ def test_a_watermark_asked_for_again_is_found(connect):
 
 def test_a_bar_that_is_closed_a_day_early_is_found(conn):
     contract.broken(
-        conn,
-        LADDER_KERNEL,
-        ("closed = end <= last + 1", "closed = end <= min(last + 2, len(days))"),
+        conn, LADDER_KERNEL, ("until = (following - base)", "until = (following + 1 - base)")
     )
     contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
 
