@@ -61,8 +61,16 @@ BARS = Computation(
     key=("tf_id", "time_close"),
     known="time_close",
 )
+EMA = Computation(
+    "ema",
+    "features.cmc_ema_multi_tf",
+    "functions/features/refresh_emas.sql",
+    "functions/features/ema_kernel.sql",
+    key=("tf_id", "time_close"),
+    known="time_close",
+)
 #: In the order in which a refresh runs them.
-COMPUTATIONS = (BARS, RETURNS)
+COMPUTATIONS = (BARS, RETURNS, EMA)
 by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
 
 

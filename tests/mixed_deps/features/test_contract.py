@@ -14,6 +14,8 @@ PACKING = "functions/db/packing.sql"
 LADDER = "functions/bars/ladder.sql"
 LADDER_KERNEL = "functions/bars/ladder_kernel.sql"
 REFRESH_BARS = "functions/features/refresh_bars.sql"
+EMA_KERNEL = "functions/features/ema_kernel.sql"
+EMA_STEP = "functions/features/refresh_emas.sql"
 VERB = "procedures/features/refresh_features.sql"
 
 
@@ -218,4 +220,19 @@ def test_a_bar_that_is_closed_a_day_early_is_found(conn):
 )
 def test_bars_that_do_not_follow_their_candles_are_found(connect, path, text, fault):
     contract.broken(connect(), path, (text, fault))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+
+
+def test_an_average_of_the_next_close_is_found(conn):
+    contract.broken(conn, EMA_KERNEL, ("close[by_step]", "np.roll(close, -1)[by_step]"))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=5))
+
+
+def test_an_average_that_goes_on_from_its_own_row_is_found(connect):
+    contract.broken(connect(), EMA_STEP, ("e.time_close < p_from\n", "e.time_close <= p_from\n"))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+
+
+def test_a_period_that_begins_without_its_first_bars_is_found(connect):
+    contract.broken(connect(), EMA_STEP, ("n.period > 0", "n.period between 1 and 300"))
     contract.is_found(lambda: contract.any_batches_and_restarts(connect))

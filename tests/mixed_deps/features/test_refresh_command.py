@@ -53,7 +53,7 @@ def test_sessions_share_the_assets(capsys, database):
 def test_a_dry_run_writes_nothing(capsys, database):
     status, err = run(capsys, "--dry-run", "--sessions", "3", "--assets", "1,2")
     assert status == 0
-    assert err.count("candles are due") == 4
+    assert err.count("candles are due") == 6
     assert stored(database) == 0
 
 

@@ -112,7 +112,7 @@ def test_an_unknown_asset_is_refused_before_anything_is_done(conn, ids):
 def test_a_dry_run_says_what_is_due_and_writes_nothing(conn):
     lines = refresh(conn, dry_run=True)
     assert "refresh_features: asset 52, returns: 196 candles are due" in lines
-    assert lines[-1] == "refresh_features: 10 computations are due, nothing was written"
+    assert lines[-1] == "refresh_features: 15 computations are due, nothing was written"
     assert state(conn) == []
     refresh(conn)
     prices.put(conn, 3, dict.fromkeys(range(190, 200), 5.0))

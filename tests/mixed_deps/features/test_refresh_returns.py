@@ -119,7 +119,7 @@ def test_another_arithmetic_works_everything_out_anew_and_says_so(tx):
     )
     assert 0 < refresh(tx) < rows
     assert heard == [
-        "refresh_features: asset 1: returns rebuilt, their arithmetic is another one now"
+        "refresh_features: asset 1: returns rebuilt, their arithmetic or configuration changed"
     ]
     assert refresh(tx) == 0
 
