@@ -16,7 +16,7 @@
 -- for a new one, else the asset's own.
 --
 -- requires: functions/bars/price_moment.sql, functions/timemodel/is_24_7.sql
--- requires: functions/bars/refuse_to_reclassify.sql
+-- requires: functions/timemodel/market_date.sql, functions/bars/refuse_to_reclassify.sql
 
 create or replace function bars._number(p_text text)
 returns double precision
@@ -46,35 +46,6 @@ $$;
 comment on function bars._stamp(text) is
     'Private: an ISO 8601 date or time in UTC, null when the text is none.';
 
-create or replace function bars._exchange_date(
-    p_stamp timestamptz,
-    p_session_id text,
-    p_timezone text
-)
-returns date
-language plpgsql
-stable strict parallel safe
-as $$
-declare
-    v_local date := (p_stamp at time zone p_timezone)::date;
-begin
-    return coalesce(
-        (
-            select c.session_date
-            from timemodel.session_calendar as c
-            where c.session_id = p_session_id
-              and c.session_date between v_local - 1 and v_local + 1
-              and c.opens_at <= p_stamp
-              and c.closes_at > p_stamp
-        ),
-        v_local
-    );
-end
-$$;
-
-comment on function bars._exchange_date(timestamptz, text, text) is
-    'Private: the date of the exchange''s session under way, else the date on its clock.';
-
 create or replace function bars._day(p_text text, p_session timemodel.dim_sessions)
 returns date
 language sql
@@ -84,7 +55,7 @@ select case
     when p_session.is_24_7
         or bars._stamp(p_text) = date_trunc('day', bars._stamp(p_text), 'UTC')
     then (bars._stamp(p_text) at time zone 'UTC')::date
-    else bars._exchange_date(bars._stamp(p_text), p_session.session_id, p_session.timezone)
+    else timemodel.market_date(p_session.session_id, bars._stamp(p_text))
 end
 $$;
 
@@ -251,7 +222,7 @@ begin
     if v_session.is_24_7 then
         v_today := (p_at at time zone 'UTC')::date;
     else
-        v_today := bars._exchange_date(p_at, v_session.session_id, v_session.timezone);
+        v_today := timemodel.market_date(v_session.session_id, p_at);
         perform bars._check_calendar(p_load, v_session, v_today);
     end if;
     select s.ticker, bars._day(s.day, v_session)
