@@ -113,9 +113,9 @@ def test_a_row_of_no_known_timeframe_is_a_fault(conn):
 )
 def test_a_relation_without_the_columns_is_refused_and_told_which(tx, columns, said):
     tx.execute(f"create temp table other ({columns})")
-    with pytest.raises(NothingToCheck, match="no columns that could be checked") as raised:
-        with translated():
-            faults(tx, "other")
+    refused = pytest.raises(NothingToCheck, match="no columns that could be checked")
+    with refused as raised, translated():
+        faults(tx, "other")
     assert raised.value.detail == f"It lacks {said}."
 
 

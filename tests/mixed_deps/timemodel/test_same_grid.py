@@ -8,6 +8,7 @@ from datetime import date
 from itertools import combinations
 from pathlib import Path
 
+import psycopg
 import pytest
 
 PAGE = (Path(__file__).parents[3] / "docs" / "time-model.md").read_text()
@@ -37,8 +38,6 @@ def classes(conn, session):
 @pytest.fixture(scope="module")
 def grids(equity_db):
     """The dates of every timeframe's windows, by session and timeframe."""
-    import psycopg
-
     found = {}
     with psycopg.connect(equity_db) as conn:
         for session, firsts in FIRSTS.items():
@@ -100,7 +99,7 @@ def test_pairs_worked_by_hand(equity, a, b, session, expected):
 
 def test_the_page_lists_the_timeframes_that_are_the_same(equity):
     listed = {}
-    for session, text in re.findall(r"^\| (every session|`\w+`) \| (.*) \|$", PAGE, re.MULTILINE):
+    for session, text in re.findall(r"^\| (every session|`[A-Z]+`) \| (.*) \|$", PAGE, re.MULTILINE):
         key = None if session == "every session" else session.strip("`")
         names = frozenset(re.findall(r"`(\w+)`", text))
         listed.setdefault(key, set()).add(names)
