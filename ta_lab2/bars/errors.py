@@ -1,8 +1,12 @@
-"""Errors that the routines of ``bars`` raise."""
+"""Errors of ``bars``: those that its routines raise, and an exchange's."""
 
 from __future__ import annotations
 
-from ta_lab2.errors import DatabaseRaised
+from ta_lab2.errors import DatabaseRaised, TaLabError
+
+
+class ExchangeFails(TaLabError):
+    """An exchange does not answer, or not as it should: later, the same command may succeed."""
 
 
 class AssetIsAnother(DatabaseRaised, sqlstate="TA201"):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -64,12 +64,12 @@ def load_staged(
     conn: Connection,
     load: UUID,
     *,
-    file: Path,
+    file: Path | str,
     asset_id: int,
     slug: str,
     columns: Sequence[str],
     source: str,
-    sha256: str,
+    sha256: str | None,
     extend: bool,
     switch: bool,
     session: str | None = None,
@@ -174,6 +174,145 @@ def undo(conn: Connection, load: UUID) -> Undone:
         undone = cursor.fetchone()
     assert undone is not None
     return undone
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What an asset has of one source: its first and last candle, and where to read on."""
+
+    first: datetime
+    last: datetime
+    again: datetime
+
+
+def stored_from(
+    conn: Connection, asset_id: int, source: str, *, step: timedelta, reread: int
+) -> Stored | None:
+    """Return the begins of an asset's first, last and ``reread``-last candle of a source.
+
+    A load and its candles share their moment: what another source revised since is not counted.
+    """
+    with conn.cursor(row_factory=class_row(Stored)) as cursor:
+        cursor.execute(
+            """
+            with own as (
+                select
+                    p.ts - %(step)s + interval '1 millisecond' as start,
+                    row_number() over (order by p.ts desc) as place
+                from bars.cmc_price_histories7 as p
+                where p.id = %(id)s
+                  and exists (
+                      select
+                      from bars.loads as l
+                      where l.id = p.id
+                        and l.recorded_at = p.recorded_at
+                        and l.source = %(source)s
+                  )
+            )
+            select
+                min(o.start) as first,
+                max(o.start) as last,
+                min(o.start) filter (where o.place <= %(reread)s) as again
+            from own as o
+            having count(*) > 0
+            """,
+            {"id": asset_id, "source": source, "step": step, "reread": reread},
+        )
+        return cursor.fetchone()
+
+
+def now(conn: Connection) -> datetime:
+    """Return the database's time."""
+    row = conn.execute("select clock_timestamp()").fetchone()
+    assert row is not None
+    at = row[0]
+    assert isinstance(at, datetime)
+    return at
+
+
+def assets_called(conn: Connection, symbol: str) -> list[tuple[int, str]]:
+    """Return id and slug of the assets with that ticker."""
+    return conn.execute(
+        """
+        select a.id, a.slug
+        from bars.dim_assets as a
+        where upper(a.symbol) = upper(%s)
+        order by a.id
+        """,
+        (symbol,),
+    ).fetchall()
+
+
+def assets_loaded_from(conn: Connection, file: str) -> list[tuple[int, str]]:
+    """Return id and slug of the assets that a file was loaded for, and not taken back."""
+    return conn.execute(
+        """
+        select a.id, a.slug
+        from bars.dim_assets as a
+        where a.id in (select l.id from bars.loads as l where l.file = %s and l.undone_at is null)
+        order by a.id
+        """,
+        (file,),
+    ).fetchall()
+
+
+def last_file(conn: Connection, asset_id: int, source: str, *, like: str) -> str | None:
+    """Return the last file that brought an asset candles of a source, of those so named."""
+    row = conn.execute(
+        """
+        select l.file
+        from bars.loads as l
+        where l.id = %s
+          and l.source = %s
+          and l.file like %s
+          and l.recorded_at is not null
+          and l.undone_at is null
+        order by l.recorded_at desc
+        limit 1
+        """,
+        (asset_id, source, like),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def volume_unit(conn: Connection, source: str) -> str | None:
+    """Return what a source's volumes count, None when it is not known."""
+    row = conn.execute(
+        "select d.volume_unit from bars.dim_sources as d where d.source = %s", (source,)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def add_source(conn: Connection, source: str, *, unit: str, description: str) -> bool:
+    """Make a source, unless it is there; return whether it was made."""
+    return (
+        conn.execute(
+            """
+            insert into bars.dim_sources (source, volume_unit, description)
+            values (%s, %s, %s)
+            on conflict (source) do nothing
+            """,
+            (source, unit, description),
+        ).rowcount
+        == 1
+    )
+
+
+def reasons(conn: Connection, file: str, lines: Mapping[int, str]) -> list[Reject]:
+    """Return why lines of a file, given with their text, are not loaded: those of them."""
+    with conn.cursor(row_factory=class_row(Reject)) as cursor:
+        cursor.execute(
+            """
+            select r.line, r.reason
+            from bars.price_rejects as r
+            join unnest(%s::integer[], %s::text[]) as given (line, raw)
+                on given.line = r.line and given.raw = r.raw
+            where r.file = %s
+            order by r.line
+            """,
+            (list(lines), list(lines.values()), file),
+        )
+        return cursor.fetchall()
 
 
 def source(conn: Connection, asset_id: int) -> str | None:

@@ -99,7 +99,9 @@ def test_pairs_worked_by_hand(equity, a, b, session, expected):
 
 def test_the_page_lists_the_timeframes_that_are_the_same(equity):
     listed = {}
-    for session, text in re.findall(r"^\| (every session|`[A-Z]+`) \| (.*) \|$", PAGE, re.MULTILINE):
+    for session, text in re.findall(
+        r"^\| (every session|`[A-Z]+`) \| (.*) \|$", PAGE, re.MULTILINE
+    ):
         key = None if session == "every session" else session.strip("`")
         names = frozenset(re.findall(r"`(\w+)`", text))
         listed.setdefault(key, set()).add(names)
