@@ -55,7 +55,7 @@ as $$
 declare
     v_columns text[] := timemodel._alignment_columns(p_relation);
 begin
-    return query execute format(
+    for id, tf, ts in execute format(
         $query$
             with checked as (
                 select r.id, t.tf_id, t.tf, r.session_id, r.first_session, r.%2$I as ts
@@ -87,7 +87,10 @@ begin
             order by c.id, c.tf, c.ts
         $query$,
         p_relation, v_columns[2], v_columns[1]
-    );
+    )
+    loop
+        return next;
+    end loop;
 end
 $$;
 

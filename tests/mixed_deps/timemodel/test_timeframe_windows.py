@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+import exchange_calendars
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -105,6 +106,29 @@ def test_every_timeframe_agrees_with_the_slow_way(equity, session, first):
     assert len(found) == 199
     for name, timeframe in timeframes(equity).items():
         assert found[name] == naive.windows(timeframe, first, last, sessions, a_week), name
+
+
+def test_every_session_from_1990_to_next_year_is_a_bar_of_one_day(equity):
+    last = date(date.today().year + 1, 12, 31)
+    library = exchange_calendars.get_calendar("XNYS", start="1990-01-01", end=last)
+    for tf in ("1D", "1D_CAL"):
+        bars = equity.execute(
+            """
+            select w.starts_on, w.ends_on, w.sessions, w.time_open, w.time_close
+            from timemodel.timeframe(%s) as t
+            cross join lateral timemodel.timeframe_windows(
+                t.tf_id, 'EQUITY', '1990-01-02', '1990-01-02', %s
+            ) as w
+            """,
+            (tf, last),
+        ).fetchall()
+        assert bars == [
+            (
+                *(day.date(), day.date(), 1),
+                *(row.open.to_pydatetime(), row.close.to_pydatetime() - timedelta(milliseconds=1)),
+            )
+            for day, row in library.schedule.iterrows()
+        ]
 
 
 @settings(
