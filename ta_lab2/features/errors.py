@@ -25,3 +25,7 @@ class CandleOutsideSessions(DatabaseRaised, sqlstate="TA404"):
 
 class NoPackedRows(DatabaseRaised, sqlstate="TA405"):
     """Packed rows were given for something that is no asset table of ``features``."""
+
+
+class StageInTheWay(DatabaseRaised, sqlstate="TA407"):
+    """A session has a temporary table of its own where packed rows would be kept."""

@@ -56,12 +56,12 @@ def compiled(text: str, *arguments: str, gives: str = "") -> Callable[..., Any]:
 
 
 def array_send(kind: int, values: Sequence[float] | Sequence[int]) -> bytes | None:
-    """The bytes of an array of bigints (20), floats (701) or stamps (1184) without nulls."""
+    """The bytes of an array of bigints (20), floats (701), dates (1082) or stamps (1184)."""
     if not values:
         return None
-    letter = "d" if kind == 701 else "q"
+    form = struct.Struct(">" + {701: "d", 1082: "i"}.get(kind, "q"))
     head = struct.pack(">iiIii", 1, 0, kind, len(values), 1)
-    return head + b"".join(struct.pack(f">i{letter}", 8, value) for value in values)
+    return head + b"".join(struct.pack(">i", form.size) + form.pack(value) for value in values)
 
 
 def tuples(packed: bytes, kinds: str) -> Iterable[list[Any]]:

@@ -11,7 +11,7 @@
 --
 -- requires: functions/features/fingerprints.sql, functions/features/due.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
--- requires: functions/features/refresh_returns.sql
+-- requires: functions/features/refresh_bars.sql, functions/features/refresh_returns.sql
 
 create or replace function features.refresh_asset(
     p_id integer,
@@ -63,6 +63,8 @@ begin
                 p_id, v_step.feature_type;
         end if;
         case v_step.feature_type
+            when 'bars' then
+                select d.* into v_done from features.refresh_bars(p_id, v_from) as d;
             when 'returns' then
                 select d.* into v_done from features.refresh_returns(p_id, v_from) as d;
         end case;

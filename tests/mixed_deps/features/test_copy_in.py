@@ -13,6 +13,11 @@ from tests.support import prices
 ROW = struct.pack(">hiiiii", 4, 4, 1, -1, -1, -1)
 
 
+def ema(tf_id):
+    """One row of cmc_ema_multi_tf: asset 1, midnight of 2000, one slot that is null."""
+    return struct.pack(">hiiiiiqiiiiiii", 4, 4, 1, 4, tf_id, 8, 0, 24, 1, 1, 701, 1, 1, -1)
+
+
 @pytest.fixture(autouse=True)
 def _asset(tx):
     prices.put(tx, 1, {})
@@ -47,6 +52,27 @@ def test_no_other_table_takes_rows(tx, target):
     with pytest.raises(psycopg.Error, match="takes no packed rows") as caught:
         copy_in(tx, target)
     assert caught.value.sqlstate == "TA405"
+
+
+def test_a_time_series_takes_them_one_call_after_the_other(tx):
+    tx.execute("set local role ta_lab2_app")
+    assert copy_in(tx, "features.cmc_ema_multi_tf", ema(1)) == 1
+    assert copy_in(tx, "features.cmc_ema_multi_tf", ema(2) + ema(3)) == 2
+    found = tx.execute("select e.id, e.tf_id, e.ema from features.cmc_ema_multi_tf as e order by 2")
+    assert found.fetchall() == [(1, 1, [None]), (1, 2, [None]), (1, 3, [None])]
+
+
+def test_a_table_that_the_session_put_in_its_way_is_not_used(tx):
+    copy_in(tx, "features.cmc_ema_multi_tf", ema(1))
+    name = tx.execute(
+        "select c.relname from pg_class as c where c.relnamespace = pg_my_temp_schema()"
+    ).fetchone()[0]
+    tx.execute(f"drop table pg_temp.{name}")
+    tx.execute("set local role ta_lab2_app")
+    tx.execute(f"create temporary table {name} (like features.cmc_ema_multi_tf)")
+    with pytest.raises(psycopg.Error, match="is in the way") as caught:
+        copy_in(tx, "features.cmc_ema_multi_tf", ema(1))
+    assert caught.value.sqlstate == "TA407"
 
 
 def test_a_row_that_breaks_a_rule_leaves_nothing_open(tx):
