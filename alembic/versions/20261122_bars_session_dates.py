@@ -7,7 +7,7 @@ follows. ``bars._day`` takes the text alone and gives the date.
 from alembic import op
 
 revision = "20261122_bars_session_dates"
-down_revision = "20261122_bars_ladder_bulk"
+down_revision = "20261122_features_ema_view"
 
 
 def upgrade() -> None:
