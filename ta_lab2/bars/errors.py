@@ -69,3 +69,15 @@ class SlugIsTaken(DatabaseRaised, sqlstate="TA211"):
     """Another asset has that slug."""
 
     exit_code = 2
+
+
+class IntradayIsKept(DatabaseRaised, sqlstate="TA221"):
+    """A TRUNCATE would remove intraday candles without a trace."""
+
+    exit_code = 2
+
+
+class EditionWasChanged(DatabaseRaised, sqlstate="TA222"):
+    """The bars of intraday candles are continuous aggregates, and this server has none."""
+
+    exit_code = 2

@@ -21,6 +21,8 @@ relation as (
     from pg_class as c
     join ours as o on o.oid = c.relnamespace
     where c.relkind in ('r', 'v', 'm', 'p', 'S')
+      -- Only TimescaleDB's community edition has them.
+      and c.relname not like '%_continuous'
 ),
 line as (
     select r.name, 0 as part, 0 as place,
@@ -97,6 +99,7 @@ granted as (
     from pg_class as c
     join ours as o on o.oid = c.relnamespace
     where c.relkind in ('r', 'v', 'm', 'p', 'S')
+      and c.relname not like '%_continuous'
     union all
     select 'routine ' || p.oid::regprocedure::text, p.proacl
     from pg_proc as p
