@@ -40,7 +40,7 @@ COMMENTS = {
         },
     ),
     "bars.intraday_state": (
-        "One row per series of intraday candles. Who rolls an asset up holds its rows until the end.",
+        "One row per series of intraday candles.",
         {
             "id": "The asset.",
             "resolution": "The length of the candles.",

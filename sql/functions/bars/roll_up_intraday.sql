@@ -3,9 +3,10 @@
 --     select u.spans, u.rows_written from bars.roll_up_intraday(1) as u;
 --
 -- For editions without continuous aggregates. The dirty ranges go first, then the candles are read: one that
--- is committed in between keeps its range. Whole bars over what changed are made from their
--- candles, in the order of time, and those that differ are written. The asset's rows of
--- intraday_state are held until the transaction ends: of two sessions the second has less to do.
+-- is committed in between keeps its range. They are the lock too: a bar differs from its candles
+-- only where a range stands, so of two sessions the second waits for the first one's ranges.
+-- Whole bars over what changed are made from their candles, in the order of time, and those that
+-- differ are written.
 
 create or replace function bars.roll_up_intraday(p_id integer, p_rebuild boolean default false)
 returns table (spans bigint, rows_written bigint)
@@ -20,12 +21,6 @@ declare
 begin
     spans := 0;
     rows_written := 0;
-    perform
-    from bars.intraday_state as s
-    where s.id = p_id
-    order by s.resolution
-    for update;
-
     with taken as (
         delete from bars.dirty_range as d
         where d.id = p_id
