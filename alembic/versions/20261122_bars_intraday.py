@@ -57,13 +57,21 @@ VIEWS = {
     "intraday_1h": "Closed bars of an hour from intraday candles, one per asset, resolution and hour.",
     "intraday_1d": "Closed bars of a UTC day from intraday candles, one per asset, resolution and day.",
 }
+ROLLUP = (
+    "id",
+    "resolution",
+    "ts",
+    "time_close",
+    *PRICES,
+    "volume",
+    "candles",
+    "missing_candles",
+)
 PUBLISHED = {
     "intraday_candles": ("id", "resolution", "ts", *PRICES, "volume", "recorded_at"),
     "intraday_state": ("id", "resolution", "source"),
-    **{
-        name: ("id", "resolution", "ts", "time_close", *PRICES, "volume", "candles", "missing_candles")
-        for name in ("intraday_1h", "intraday_1d")
-    },
+    "intraday_1h": ROLLUP,
+    "intraday_1d": ROLLUP,
 }
 TRIGGERS = (
     "log_inserted_intraday",
@@ -124,6 +132,8 @@ def upgrade() -> None:
             primary key (id, bucket, resolution, ts)
         )
     """)
+    # It has one argument more now.
+    op.execute("drop procedure if exists public.schedule_jobs(text)")
     for table, (what, columns) in COMMENTS.items():
         op.execute(f"comment on table {table} is '{what}'")
         for column, meaning in columns.items():
@@ -189,8 +199,7 @@ def downgrade() -> None:
     for function in TRIGGERS:
         op.execute(f"drop function if exists bars.{function}() cascade")
         op.execute(
-            "delete from ta_meta.routine_file as f"
-            f" where f.path = 'functions/bars/{function}.sql'"
+            f"delete from ta_meta.routine_file as f where f.path = 'functions/bars/{function}.sql'"
         )
     for table in reversed(COMMENTS):
         op.execute(f"drop table {table}")
@@ -198,5 +207,9 @@ def downgrade() -> None:
             "delete from ta_meta.table_class as c"
             f" where c.schema_name || '.' || c.table_name = '{table}'"
         )
+    op.execute("drop procedure if exists public.schedule_jobs(text, text)")
+    op.execute(
+        "delete from ta_meta.routine_file as f where f.path = 'procedures/ops/schedule_jobs.sql'"
+    )
     op.execute("delete from bars.dirty_range as d where d.consumer = 'intraday'")
     op.execute("delete from bars.dim_consumers as c where c.consumer = 'intraday'")

@@ -71,13 +71,13 @@ class SlugIsTaken(DatabaseRaised, sqlstate="TA211"):
     exit_code = 2
 
 
-class IntradayIsKept(DatabaseRaised, sqlstate="TA221"):
+class IntradayIsKept(DatabaseRaised, sqlstate="TA241"):
     """A TRUNCATE would remove intraday candles without a trace."""
 
     exit_code = 2
 
 
-class EditionWasChanged(DatabaseRaised, sqlstate="TA222"):
+class EditionWasChanged(DatabaseRaised, sqlstate="TA242"):
     """The bars of intraday candles are continuous aggregates, and this server has none."""
 
     exit_code = 2

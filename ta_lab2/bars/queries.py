@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from uuid import UUID
 
 from psycopg import Connection, sql
+from psycopg.errors import Diagnostic
 from psycopg.rows import class_row
 
 from ta_lab2.bars import errors as errors  # the classes of the SQLSTATEs that are raised here
@@ -189,3 +190,27 @@ def rejects(conn: Connection, file: Path, *, limit: int) -> list[Reject]:
             (str(file), limit),
         )
         return cursor.fetchall()
+
+
+def refresh_intraday(
+    conn: Connection,
+    *,
+    rebuild: bool = False,
+    on_notice: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run ``refresh_intraday``, passing each of its lines to ``on_notice``.
+
+    The connection must be in autocommit mode: the procedure commits as it goes.
+    """
+    if not conn.autocommit:
+        raise ValueError("refresh_intraday needs an autocommit connection")
+
+    def heard(diag: Diagnostic) -> None:
+        on_notice(diag.message_primary or "")
+
+    conn.add_notice_handler(heard)
+    try:
+        with translated():
+            conn.execute("call public.refresh_intraday(%s)", (rebuild,))
+    finally:
+        conn.remove_notice_handler(heard)

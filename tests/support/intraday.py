@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from ta_lab2.bars import queries
+
 #: A partition of the candles ends five days later.
 FIRST = datetime(2024, 2, 25, tzinfo=UTC)
 FIVE = timedelta(minutes=5)
@@ -93,15 +95,7 @@ def drop(
 def refresh(conn: psycopg.Connection, *, rebuild: bool = False) -> str:
     """Run the verb and return its last line."""
     lines: list[str] = []
-
-    def hear(diag: psycopg.errors.Diagnostic) -> None:
-        lines.append(diag.message_primary or "")
-
-    conn.add_notice_handler(hear)
-    try:
-        conn.execute("call public.refresh_intraday(%s)", (rebuild,))
-    finally:
-        conn.remove_notice_handler(hear)
+    queries.refresh_intraday(conn, rebuild=rebuild, on_notice=lines.append)
     return next(line for line in reversed(lines) if line.startswith("refresh_intraday: "))
 
 

@@ -1,6 +1,6 @@
 -- bars.refuse_to_truncate_intraday(): keep TRUNCATE away from the intraday candles, as a statement trigger.
 --
---     truncate bars.intraday_candles;  -- TA221
+--     truncate bars.intraday_candles;  -- TA241
 --
 -- TRUNCATE shows its trigger no rows: what it removes could not be logged.
 
@@ -11,14 +11,14 @@ volatile parallel unsafe
 as $$
 begin
     raise exception 'the intraday candles cannot be truncated'
-        using errcode = 'TA221',
+        using errcode = 'TA241',
               detail = 'TRUNCATE would remove candles without a trace: their bars would stay.',
               hint = 'Use delete, which logs what it removes.';
 end
 $$;
 
 comment on function bars.refuse_to_truncate_intraday() is
-    'Before a TRUNCATE of the intraday candles: raises TA221.';
+    'Before a TRUNCATE of the intraday candles: raises TA241.';
 
 create or replace trigger refuse_truncate
     before truncate on bars.intraday_candles

@@ -32,7 +32,7 @@ declare
 begin
     if v_is_continuous and not db.can_roll_up() then
         raise exception 'the bars of intraday candles were kept by another edition of TimescaleDB'
-            using errcode = 'TA222',
+            using errcode = 'TA242',
                   detail = 'They are aggregates that only the community edition has.',
                   hint = 'Run `ta-lab2 db migrate`: the bars are made anew from their candles.';
     end if;

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ta_lab2 import cli
 from ta_lab2.bars.errors import EditionWasChanged
 from ta_lab2.db import doctor, migrate
 from ta_lab2.errors import translated
+from ta_lab2.settings import settings as the_settings
 from tests.support import intraday
 from tests.support.contract import broken, wait_for_sleep
 from tests.support.intraday import DAY, FIVE, HOUR, VIEWS, candle, digest, refresh, ts, written
@@ -69,7 +71,9 @@ def full(conn) -> str:
 def as_naive(conn, candles, *, asset=1, resolution=FIVE) -> None:
     for view, bucket in VIEWS.items():
         found = {
-            key: row for key, row in intraday.bars(conn, view, asset).items() if key[0] == resolution
+            key: row
+            for key, row in intraday.bars(conn, view, asset).items()
+            if key[0] == resolution
         }
         assert found == intraday.naive(candles, bucket, resolution=resolution), view
 
@@ -408,10 +412,15 @@ def test_a_database_from_the_community_edition_says_so_and_is_turned_round_by_mi
     refresh(kept)
     expected = digest(kept)
     # What stands for continuous aggregates here: the same names, the same kind of DROP.
-    for bucket in ("1h", "1d"):
-        kept.execute(f"create materialized view bars.intraday_{bucket}_continuous as select 1 as one")
-        kept.execute(f"alter materialized view bars.intraday_{bucket}_continuous owner to ta_lab2_app")
-    kept.execute("create or replace view bars.intraday_buckets as select * from bars.intraday_rollups where false")
+    for name in ("bars.intraday_1h_continuous", "bars.intraday_1d_continuous"):
+        kept.execute(f"create materialized view {name} as select 1 as one")
+        kept.execute(f"alter materialized view {name} owner to ta_lab2_app")
+    kept.execute(
+        """
+        create or replace view bars.intraday_buckets as
+        select r.* from bars.intraday_rollups as r where false
+        """
+    )
     with pytest.raises(EditionWasChanged) as caught, translated():
         kept.execute("call public.refresh_intraday()")
     assert "ta-lab2 db migrate" in caught.value.hint
@@ -481,3 +490,20 @@ def test_both_editions_keep_the_same_bars_whatever_happens(continuous):
         )
         assert found == expected
         assert found or turn == 0
+
+
+def test_the_command_rolls_up_and_says_so(conn, own_db, monkeypatch, capsys):
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
+    the_settings.cache_clear()
+    try:
+        intraday.put(conn, 1, history())
+        assert cli.run(["refresh", "--intraday"]) == 0
+        assert "refresh_intraday: 1 assets, " in capsys.readouterr().err
+        as_naive(conn, history())
+        assert cli.run(["refresh", "--intraday", "--rebuild"]) == 0
+        assert cli.run(["refresh", "--intraday"]) == 0
+        assert "nothing is due" in capsys.readouterr().err
+        assert cli.run(["refresh", "--intraday", "--assets", "1"]) == 2
+        assert "--rebuild only" in capsys.readouterr().err
+    finally:
+        the_settings.cache_clear()

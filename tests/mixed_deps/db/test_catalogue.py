@@ -47,7 +47,8 @@ def test_everything_in_our_schemas_belongs_to_the_owner(tx):
           and not exists (
               select
               from timescaledb_information.continuous_aggregates as a
-              where a.view_schema = n.nspname and a.view_name = x.name and a.view_owner = 'ta_lab2_app'
+              where a.view_schema = n.nspname and a.view_name = x.name
+                and a.view_owner = 'ta_lab2_app'
           )
         """,
         [*SCHEMAS, "published"],
