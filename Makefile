@@ -37,11 +37,11 @@ COVERAGE = --cov --cov-report=term $(if $(ARGS),--cov-fail-under=0)
 
 test: ## Run the tests; ARGS='-k word' picks some, DOCKER=1 adds those with a Docker engine
 	$(BOOTSTRAP) --tests
-	$(PY) -m pytest -m 'not slow' $(COVERAGE) $(ARGS)
+	$(PY) -m pytest -n auto --no-loadscope-reorder -m 'not slow' $(COVERAGE) $(ARGS)
 
 test-all: ## Run the tests, the slow ones too
 	$(BOOTSTRAP) --tests
-	$(PY) -m pytest $(COVERAGE) $(ARGS)
+	$(PY) -m pytest -n auto --no-loadscope-reorder $(COVERAGE) $(ARGS)
 
 lint: venv ## Check style, types, layers and SQL; every check runs, even after one that failed
 	@status=0; try() { echo "lint: $$1"; shift; "$$@" || status=1; }; \
@@ -61,7 +61,7 @@ lock: venv ## Make requirements.lock from pyproject.toml and the public index; A
 	$(PY) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore uv==$(UV_VERSION)
 	env -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_FIND_LINKS \
 		$(PY) -m uv pip compile --no-config --universal --python-version 3.11 --generate-hashes \
-		--no-header --extra calendars --extra charts --extra dev --quiet $(ARGS) \
+		--no-header --extra calendars --extra charts --extra dev --extra exchanges --quiet $(ARGS) \
 		pyproject.toml -o requirements.lock
 
 bench: venv ## Time a full refresh against two clients; writes benchmarks/RESULTS.md

@@ -9,7 +9,7 @@ that the migration makes last.
 from alembic import op
 
 revision = "20261122_bars_intraday"
-down_revision = "20261122_features_emas"
+down_revision = "20261122_bars_sessions"
 
 PRICES = {
     "open": "First price.",
@@ -73,6 +73,12 @@ PUBLISHED = {
     "intraday_1h": ROLLUP,
     "intraday_1d": ROLLUP,
 }
+LOADS = """
+    select
+        l.load, l.file, l.sha256, l.source, l.id, l.started_at, l.finished_at, l.recorded_at,
+        l.source_before, l.loaded, l.unchanged, l.revised, l.rejected, l.forming,
+        l.other_source, l.other_differing, l.other_new, l.undone_at
+"""
 TRIGGERS = (
     "log_inserted_intraday",
     "log_updated_intraday",
@@ -132,6 +138,14 @@ def upgrade() -> None:
             primary key (id, bucket, resolution, ts)
         )
     """)
+    op.execute("alter table bars.loads add column resolution interval")
+    op.execute(
+        "comment on column bars.loads.resolution is"
+        " 'The length of the intraday candles that it brought; null: daily candles.'"
+    )
+    op.execute(
+        f"create or replace view published.loads as {LOADS}, l.resolution from bars.loads as l"
+    )
     # It has one argument more now.
     op.execute("drop procedure if exists public.schedule_jobs(text)")
     for table, (what, columns) in COMMENTS.items():
@@ -191,6 +205,19 @@ def upgrade() -> None:
 def downgrade() -> None:
     for view in PUBLISHED:
         op.execute(f"drop view published.{view}")
+    op.execute("""
+        update bars.price_rejects as r
+        set load = null
+        from bars.loads as l
+        where r.load = l.load
+          and l.resolution is not null
+    """)
+    op.execute("delete from bars.loads as l where l.resolution is not null")
+    op.execute("drop view published.loads")
+    op.execute("drop function if exists bars._undo_intraday(bars.loads)")
+    op.execute("alter table bars.loads drop column resolution")
+    op.execute(f"create view published.loads as {LOADS} from bars.loads as l")
+    op.execute("comment on view published.loads is 'bars.loads, to be read.'")
     for view in reversed(VIEWS):
         op.execute(f"drop view bars.{view}")
     for bucket in ["1h", "1d"]:
@@ -208,8 +235,9 @@ def downgrade() -> None:
             f" where c.schema_name || '.' || c.table_name = '{table}'"
         )
     op.execute("drop procedure if exists public.schedule_jobs(text, text)")
-    op.execute(
-        "delete from ta_meta.routine_file as f where f.path = 'procedures/ops/schedule_jobs.sql'"
-    )
+    op.execute("""
+        delete from ta_meta.routine_file as f
+        where f.path in ('functions/bars/undo_load.sql', 'procedures/ops/schedule_jobs.sql')
+    """)
     op.execute("delete from bars.dirty_range as d where d.consumer = 'intraday'")
     op.execute("delete from bars.dim_consumers as c where c.consumer = 'intraday'")

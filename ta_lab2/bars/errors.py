@@ -1,8 +1,12 @@
-"""Errors that the routines of ``bars`` raise."""
+"""Errors of ``bars``: those that its routines raise, and an exchange's."""
 
 from __future__ import annotations
 
-from ta_lab2.errors import DatabaseRaised
+from ta_lab2.errors import DatabaseRaised, TaLabError
+
+
+class ExchangeFails(TaLabError):
+    """An exchange does not answer, or not as it should: later, the same command may succeed."""
 
 
 class AssetIsAnother(DatabaseRaised, sqlstate="TA201"):
@@ -71,6 +75,12 @@ class SlugIsTaken(DatabaseRaised, sqlstate="TA211"):
     exit_code = 2
 
 
+class SessionStands(DatabaseRaised, sqlstate="TA212"):
+    """The asset has candles, which are stamped by the session that it has."""
+
+    exit_code = 2
+
+
 class IntradayIsKept(DatabaseRaised, sqlstate="TA241"):
     """A TRUNCATE would remove intraday candles without a trace."""
 
@@ -79,5 +89,11 @@ class IntradayIsKept(DatabaseRaised, sqlstate="TA241"):
 
 class EditionWasChanged(DatabaseRaised, sqlstate="TA242"):
     """The bars of intraday candles are continuous aggregates, and this server has none."""
+
+    exit_code = 2
+
+
+class IntradayWasRevised(DatabaseRaised, sqlstate="TA243"):
+    """A load that is to be taken back revised intraday candles, whose versions are not kept."""
 
     exit_code = 2

@@ -164,6 +164,7 @@ loads = Table(
     Column("other_differing", BigInteger, nullable=False),
     Column("other_new", BigInteger, nullable=False),
     Column("undone_at", TIMESTAMP(timezone=True)),
+    Column("resolution", Interval),
     Index("loads_by_asset", "id", "recorded_at"),
     schema="bars",
 )

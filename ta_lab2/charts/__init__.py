@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ta_lab2.charts import panels
+from ta_lab2.charts.candles import Candles, draw_candles
 from ta_lab2.charts.line import Line, span
 from ta_lab2.charts.panels import DPI, FAINT, INK
 from ta_lab2.errors import Refused
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-__all__ = ["HEIGHT", "WIDTH", "Line", "place", "prices", "require", "write"]
+__all__ = ["HEIGHT", "TALL", "WIDTH", "Candles", "Line", "place", "prices", "require", "write"]
 
 WIDTH: Final = 1600
 HEIGHT: Final = 1040
+#: With bars of several timeframes below.
+TALL: Final = 1460
 _LEFT: Final = 0.06
 _RIGHT: Final = 0.87
+_TOP: Final = 151
+_BOTTOM: Final = 88
 
 
 def require() -> None:
@@ -82,15 +87,17 @@ def prices(
     *,
     title: str,
     source: str,
+    candles: Sequence[Candles] = (),
     of: int | None = None,
     synthetic: bool = False,
 ) -> bytes:
-    """Return a PNG of indexed prices above one-session returns.
+    """Return a PNG of indexed prices above one-session returns, and bars with EMAs below them.
 
     Args:
         lines: the assets, in the order of their colours.
         title: the first line, in bold.
         source: where the data come from, the small line at the foot.
+        candles: bars of one or more timeframes, side by side.
         of: how many assets there are, if not all of them are drawn.
         synthetic: whether SYNTHETIC goes across the whole chart.
     """
@@ -105,35 +112,47 @@ def prices(
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
-        figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI)
+        height = TALL if candles else HEIGHT
+        figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI)
         canvas = FigureCanvasAgg(figure)
-        above, below = figure.subplots(
-            2,
+        # Margins in pixels: a taller picture has more room for panels, not for air.
+        grid = figure.add_gridspec(
+            3 if candles else 2,
             1,
-            height_ratios=(2.6, 1),
-            gridspec_kw={
-                "left": _LEFT,
-                "right": _RIGHT,
-                "top": 0.855,
-                "bottom": 0.085,
-                "hspace": 0.28,
-            },
+            height_ratios=(2.6, 1, 1.35) if candles else (2.6, 1),
+            left=_LEFT,
+            right=_RIGHT,
+            top=1 - _TOP / height,
+            bottom=_BOTTOM / height,
+            hspace=0.36 if candles else 0.28,
         )
+        above, below = (figure.add_subplot(grid[at]) for at in range(2))
+        if candles:
+            row = grid[2].subgridspec(1, len(candles), wspace=0.16)
+            for at, each in enumerate(candles):
+                axes = figure.add_subplot(row[at])
+                draw_candles(axes, each)
+                if at == len(candles) - 1:
+                    axes.legend(
+                        loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, fontsize=8
+                    )
         panels.draw_index(above, lines)
         if len(lines) == 1:
             panels.draw_returns_over_time(below, lines[0])
         else:
             panels.draw_returns_by_asset(below, lines)
-        _write_margins(figure, lines, title=title, source=source, of=of, synthetic=synthetic)
+        _write_margins(
+            figure, lines, height, title=title, source=source, of=of, synthetic=synthetic
+        )
         canvas.draw()
-    return _png(canvas)
+    return _png(canvas, height)
 
 
-def _png(canvas: FigureCanvasAgg) -> bytes:
+def _png(canvas: FigureCanvasAgg, height: int) -> bytes:
     """Return the drawn canvas as a PNG with 256 colours: a third of the size, no date in it."""
     from PIL import Image
 
-    drawn = Image.frombytes("RGBA", (WIDTH, HEIGHT), bytes(canvas.buffer_rgba()))
+    drawn = Image.frombytes("RGBA", (WIDTH, height), bytes(canvas.buffer_rgba()))
     png = io.BytesIO()
     drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
     return png.getvalue()
@@ -166,6 +185,7 @@ _STYLE: Final[Any] = {
 def _write_margins(
     figure: Figure,
     lines: Sequence[Line],
+    height: int,
     *,
     title: str,
     source: str,
@@ -177,13 +197,13 @@ def _write_margins(
     assets = "1 asset" if len(lines) == 1 else f"{len(lines)} assets"
     if of is not None and of > len(lines):
         assets = f"{len(lines)} of {of} assets, the longest histories"
-    figure.text(_LEFT, 0.96, title, fontsize=13, fontweight="bold", va="center")
+    figure.text(_LEFT, 1 - 42 / height, title, fontsize=13, fontweight="bold", va="center")
     figure.text(
-        _LEFT, 0.924,
+        _LEFT, 1 - 79 / height,
         f"{assets}, daily candles in USD, {first} to {last}",
         fontsize=8.5, color=FAINT, va="center",
     )  # fmt: skip
-    figure.text(_LEFT, 0.018, source, fontsize=7, color=FAINT, va="bottom")
+    figure.text(_LEFT, 19 / height, source, fontsize=7, color=FAINT, va="bottom")
     if synthetic:
         figure.text(
             (_LEFT + _RIGHT) / 2, 0.49, "SYNTHETIC",

@@ -63,7 +63,7 @@ def draw_index(axes: Axes, lines: Sequence[Line]) -> None:
         else AutoLocator()
     )
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.axhline(100, color=FAINT, linewidth=0.6, zorder=0.5)
     axes.grid(color=GRID, linewidth=0.6)
     _show_days(axes, first, last)
@@ -147,7 +147,7 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
             annotation_clip=False,
         )
         axes.annotate(
-            f"{_cut(line.symbol, 11)}  {_short(value)}",
+            f"{_cut(line.symbol, 11)}  {short(value)}",
             xy=(1.022, place),
             xycoords="axes fraction",
             verticalalignment="center",
@@ -255,7 +255,7 @@ def _cut(symbol: str, most: int) -> str:
     return symbol if len(symbol) <= most else symbol[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Return a number in at most six characters: 0.012, 88.2, 1,234, 12.3k, 4.5M."""
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k")):
         if value >= size:

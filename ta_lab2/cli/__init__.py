@@ -20,7 +20,9 @@ from ta_lab2.cli import (
     db,
     demo,
     doctor,
+    groups,
     ingest,
+    ingest_ccxt,
     refresh,
     runs,
     schedule,
@@ -41,7 +43,9 @@ app.add_typer(db.app, name="db")
 app.add_typer(calendar.app, name="calendar")
 app.add_typer(assets.app, name="assets")
 app.command("demo")(demo.demo)
-app.command("ingest")(ingest.ingest)
+prices = groups.with_default(ingest.ingest)
+prices.command("ccxt")(ingest_ccxt.ccxt)
+app.add_typer(prices, name="ingest")
 app.command("refresh")(refresh.refresh)
 app.command("runs")(runs.runs)
 app.command("schedule")(schedule.schedule)

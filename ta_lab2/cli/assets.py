@@ -14,7 +14,9 @@ from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 
-app = typer.Typer(no_args_is_help=True, help="The assets: list, show, rename, delete prices.")
+app = typer.Typer(
+    no_args_is_help=True, help="The assets: list, show, rename, session, delete prices."
+)
 
 AssetId = Annotated[int, typer.Argument(metavar="ID", help="CoinMarketCap's numeric id.")]
 
@@ -69,6 +71,7 @@ def show(asset_id: AssetId) -> None:
         ("id", asset.id),
         ("symbol", asset.symbol),
         ("name", asset.slug),
+        ("session", asset.session_id),
         ("source", asset.source or "none yet"),
         ("candles", f"{asset.candles:,}"),
         ("first", asset.first_day or "-"),
@@ -95,6 +98,20 @@ def rename(
         queries.rename(conn, asset_id, symbol=symbol or None, slug=(name or "").lower() or None)
         asset = _one(conn, asset_id)
     console.say(f"asset {asset.id} is {asset.symbol}, {asset.slug}")
+
+
+@app.command()
+def session(
+    asset_id: AssetId,
+    session_id: Annotated[
+        str, typer.Argument(metavar="SESSION", help="A row of dim_sessions, such as EQUITY.")
+    ],
+) -> None:
+    """Say when an asset's market is open. Only for an asset without prices: they go by it."""
+    with _connect() as conn:
+        queries.set_session(conn, asset_id, session_id)
+        asset = _one(conn, asset_id)
+    console.say(f"asset {asset.id}, {asset.symbol}, is of session {asset.session_id}")
 
 
 @app.command()

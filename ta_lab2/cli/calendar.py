@@ -8,10 +8,13 @@ from typing import Annotated
 import psycopg
 import typer
 
+from ta_lab2.bars import queries as bars
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.timemodel import exchange, queries
+
+_SHOWN_STRAYS = 5
 
 app = typer.Typer(no_args_is_help=True, help="When exchanges are open: holidays, early closes.")
 
@@ -46,6 +49,19 @@ def refresh(
                 f" {changes.inserted:,} inserted, {changes.changed:,} changed,"
                 f" {changes.removed:,} removed"
             )
+            _show_stray_candles(conn, chosen)
+
+
+def _show_stray_candles(conn: psycopg.Connection, session: str) -> None:
+    """Print which candles stand on days that are no sessions any more, and what can be done."""
+    stray = bars.stray_candles(conn, session)
+    for asset_id, ts in stray[:_SHOWN_STRAYS]:
+        console.say(f"{session}: asset {asset_id} has a candle at {ts}, which is no session's end")
+    if stray:
+        console.say(
+            f"{session}: {len(stray):,} candles belong to no session, and the refresh of their"
+            f" assets fails until they are deleted; bars.stray_candles('{session}') lists them"
+        )
 
 
 def _chosen(known: list[queries.Session], wanted: str | None) -> list[tuple[str, str]]:

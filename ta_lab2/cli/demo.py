@@ -36,6 +36,7 @@ from ta_lab2.settings import settings
 #: The synthetic market's own database: it never meets real prices.
 DATABASE: Final = "ta_lab2_demo"
 TABLE_WIDTH: Final = 80
+_TIMEFRAMES: Final = ("1D", "1W_CAL_ISO", "1M_CAL")
 _NUMBERS: Final = (
     "\ncandles", "gap\ndays", "last\nclose", "last\nreturn", "worst\nday", "best\nday",
 )  # fmt: skip
@@ -76,11 +77,14 @@ def demo(
         asset_ids = _load_files(conn, found, steps) if files else _load_synthetic(conn, steps)
         with steps.step("the chart"):
             lines = market.price_lines(conn, asset_ids)
+            candles = market.candles(conn, asset_ids[0], _TIMEFRAMES) if asset_ids else []
             png = charts.prices(
                 lines,
                 title="Prices and one-session returns" if files else "A synthetic market",
                 source=f"Source: {'the loaded files' if files else 'ops.synthetic_market()'},"
-                f" database {app.dbname}, tables cmc_price_histories7 and cmc_returns_daily.",
+                f" database {app.dbname}, tables cmc_price_histories7, cmc_returns_daily,"
+                " cmc_price_bars_multi_tf and cmc_ema_multi_tf.",
+                candles=candles,
                 of=len(asset_ids),
                 synthetic=not files,
             )

@@ -53,6 +53,7 @@ def ingest(
     """Load daily prices. Every file is a transaction; loading a file again changes nothing.
 
     If one of the files cannot be read or its layout is not known, nothing is loaded.
+    Candles of an exchange: `ta-lab2 ingest ccxt --help`.
     """
     if undo is not None:
         if files or source or extend or switch or dry_run:

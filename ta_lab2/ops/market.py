@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from ta_lab2.bars.queries import Counts
-from ta_lab2.charts import Line
+from ta_lab2.charts import Candles, Line
 from ta_lab2.errors import translated
 
 
@@ -41,6 +41,21 @@ def price_lines(conn: Connection, asset_ids: Sequence[int]) -> list[Line]:
     """Return what a chart of these assets draws, by id; of very many, the longest histories."""
     with conn.cursor(row_factory=class_row(Line)) as cursor:
         cursor.execute("select l.* from ops.price_lines(%s::integer[]) as l", (list(asset_ids),))
+        return cursor.fetchall()
+
+
+def candles(conn: Connection, asset_id: int, timeframes: Sequence[str]) -> list[Candles]:
+    """Return the last bars of an asset with EMAs, for each timeframe that has any."""
+    with conn.cursor(row_factory=class_row(Candles)) as cursor:
+        cursor.execute(
+            """
+            select c.*
+            from unnest(%s::text[]) with ordinality as t (tf, place)
+            cross join ops.candles(%s, t.tf) as c
+            order by t.place
+            """,
+            (list(timeframes), asset_id),
+        )
         return cursor.fetchall()
 
 

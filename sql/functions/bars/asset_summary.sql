@@ -9,6 +9,7 @@ returns table (
     id          integer,
     symbol      text,
     slug        text,
+    session_id  text,
     source      text,
     candles     bigint,
     first_day   date,
@@ -23,17 +24,18 @@ as $$
 begin
     return query
     select
-        a.id, a.symbol, a.slug, t.source, c.candles, c.first_day, c.last_day,
+        a.id, a.symbol, a.slug, a.session_id, t.source, c.candles, c.first_day, c.last_day,
         (select count(*) from bars.price_revisions as r where r.id = a.id),
         (select count(*) from bars.loads as l where l.id = a.id),
         t.recorded_at
     from bars.dim_assets as a
+    join timemodel.dim_sessions as s on s.session_id = a.session_id
     left join bars.price_state as t on t.id = a.id
     cross join lateral (
         select
             count(*) as candles,
-            min((p.ts at time zone 'UTC')::date) as first_day,
-            max((p.ts at time zone 'UTC')::date) as last_day
+            min((p.ts at time zone s.timezone)::date) as first_day,
+            max((p.ts at time zone s.timezone)::date) as last_day
         from bars.cmc_price_histories7 as p
         where p.id = a.id
     ) as c
@@ -43,4 +45,4 @@ end
 $$;
 
 comment on function bars.asset_summary(integer) is
-    'Name, source and range of each asset, how many versions were replaced, and the last change.';
+    'Name, session, source and range of each asset, how many versions were replaced, and the last change.';

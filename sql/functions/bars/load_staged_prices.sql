@@ -8,9 +8,15 @@
 -- p_columns leaves the stored value alone. Two loads at once follow each other.
 -- An asset's candles come from one source, the first loaded. Lines of another are compared with
 -- them and counted; p_extend stores those whose session has no candle, p_switch makes it the source.
--- ts is the last millisecond of the UTC day: every asset trades around the clock for now.
+-- ts is the last millisecond of the line's session: the UTC day for what is always open, up to the
+-- close for an exchange. There a date means the session of that date, and so does its midnight in
+-- UTC, which is how a date reads as a moment; any other moment means the session under way, or
+-- between sessions the date on the exchange's clock. A date up to today that its calendar does not
+-- cover is an error. p_session is the session of an asset that has no candles yet; null: CRYPTO
+-- for a new one, else the asset's own.
 --
--- requires: functions/bars/price_moment.sql
+-- requires: functions/bars/price_moment.sql, functions/timemodel/is_24_7.sql
+-- requires: functions/bars/refuse_to_reclassify.sql
 
 create or replace function bars._number(p_text text)
 returns double precision
@@ -40,25 +46,64 @@ $$;
 comment on function bars._stamp(text) is
     'Private: an ISO 8601 date or time in UTC, null when the text is none.';
 
-create or replace function bars._day(p_text text)
-returns timestamptz
+create or replace function bars._exchange_date(
+    p_stamp timestamptz,
+    p_session_id text,
+    p_timezone text
+)
+returns date
+language plpgsql
+stable strict parallel safe
+as $$
+declare
+    v_local date := (p_stamp at time zone p_timezone)::date;
+begin
+    return coalesce(
+        (
+            select c.session_date
+            from timemodel.session_calendar as c
+            where c.session_id = p_session_id
+              and c.session_date between v_local - 1 and v_local + 1
+              and c.opens_at <= p_stamp
+              and c.closes_at > p_stamp
+        ),
+        v_local
+    );
+end
+$$;
+
+comment on function bars._exchange_date(timestamptz, text, text) is
+    'Private: the date of the exchange''s session under way, else the date on its clock.';
+
+create or replace function bars._day(p_text text, p_session timemodel.dim_sessions)
+returns date
 language sql
 stable parallel safe
 as $$
-select date_trunc('day', bars._stamp(p_text), 'UTC')
+select case
+    when p_session.is_24_7
+        or bars._stamp(p_text) = date_trunc('day', bars._stamp(p_text), 'UTC')
+    then (bars._stamp(p_text) at time zone 'UTC')::date
+    else bars._exchange_date(bars._stamp(p_text), p_session.session_id, p_session.timezone)
+end
 $$;
 
-comment on function bars._day(text) is
-    'Private: the start of the UTC day that the text names or lies in, null when it is no date.';
+comment on function bars._day(text, timemodel.dim_sessions) is
+    'Private: the date of the session that the text means, null when it is no date or time.';
 
-create or replace function bars._register_asset(p_id integer, p_slug text, p_symbol text)
-returns void
+create or replace function bars._register_asset(
+    p_id integer,
+    p_slug text,
+    p_session text
+)
+returns timemodel.dim_sessions
 language plpgsql
 volatile parallel unsafe
 as $$
 declare
-    v_id   integer;
-    v_slug text;
+    v_id      integer;
+    v_slug    text;
+    v_session timemodel.dim_sessions;
 begin
     -- A new partition of the candles takes this lock for its foreign key. Taken first,
     -- two loads follow each other; taken on the way, they would deadlock.
@@ -74,20 +119,88 @@ begin
                   detail = format('The database knows %s as asset %s.', v_slug, v_id),
                   hint = 'Correct the file''s name, <CoinMarketCap id>_<slug>.csv, or the slug in dim_assets.';
     end if;
-    insert into bars.dim_assets as a (id, symbol, slug)
-    values (p_id, coalesce(p_symbol, p_slug), p_slug)
-    on conflict (id) do nothing;
+    v_session := timemodel.session(coalesce(
+        p_session,
+        (select a.session_id from bars.dim_assets as a where a.id = p_id),
+        'CRYPTO'
+    ));
+    insert into bars.dim_assets as a (id, symbol, slug, session_id)
+    values (p_id, p_slug, p_slug, v_session.session_id)
+    on conflict (id) do update
+    set session_id = excluded.session_id
+    where a.session_id <> excluded.session_id;
+    if not v_session.is_24_7 then
+        -- Its calendar stays as it is until these candles are committed.
+        select s.*
+        into v_session
+        from timemodel.dim_sessions as s
+        where s.session_id = v_session.session_id
+        for share;
+    end if;
+    return v_session;
 end
 $$;
 
 comment on function bars._register_asset(integer, text, text) is
-    'Private: makes the asset if it is new, and holds off other loads until the transaction ends.';
+    'Private: makes the asset if it is new, and holds off other loads until the transaction ends; its session.';
+
+create or replace function bars._check_source(p_source text)
+returns void
+language plpgsql
+stable parallel safe
+as $$
+begin
+    if not exists (select from bars.dim_sources as d where d.source = p_source) then
+        raise exception 'there is no source %', p_source
+            using errcode = 'TA206',
+                  detail = format(
+                      'Known are %s.',
+                      (select string_agg(d.source, ', ' order by d.source) from bars.dim_sources as d)
+                  ),
+                  hint = 'A new one is an insert into dim_sources: its name, and whether a volume of it'
+                      ' counts base (units of the asset) or quote (US dollars).';
+    end if;
+end
+$$;
+
+comment on function bars._check_source(text) is
+    'Private: raises TA206 unless a source of that name is known.';
+
+create or replace function bars._check_calendar(
+    p_load uuid,
+    p_session timemodel.dim_sessions,
+    p_today date
+)
+returns void
+language plpgsql
+stable parallel safe
+as $$
+declare
+    v_first date;
+    v_last  date;
+begin
+    select min(d.day), max(d.day)
+    into v_first, v_last
+    from (
+        select bars._day(s.day, p_session) as day
+        from bars.price_staging as s
+        where s.load = p_load
+    ) as d
+    where d.day <= p_today;
+    if v_first is not null then
+        perform timemodel.is_24_7(p_session.session_id, v_first, v_last);
+    end if;
+end
+$$;
+
+comment on function bars._check_calendar(uuid, timemodel.dim_sessions, date) is
+    'Private: raises the time model''s error unless the calendar covers every line''s date up to today.';
 
 create or replace function bars._switch_source(
-    p_load uuid,
     p_id integer,
     p_source text,
-    p_same_unit boolean
+    p_same_unit boolean,
+    p_given timestamptz[]
 )
 returns bigint
 language plpgsql
@@ -105,18 +218,13 @@ begin
     set volume = null
     where p.id = p_id
       and p.volume is not null
-      and p.ts not in (
-          select bars._day(s.day) + interval '23:59:59.999'
-          from bars.price_staging as s
-          where s.load = p_load
-            and bars._day(s.day) is not null
-      );
+      and p.ts not in (select g.ts from unnest(p_given) as g (ts));
     get diagnostics v_cleared = row_count;
     return v_cleared;
 end
 $$;
 
-comment on function bars._switch_source(uuid, integer, text, boolean) is
+comment on function bars._switch_source(integer, text, boolean, timestamptz[]) is
     'Private: makes a load''s source the asset''s, and clears volumes of another unit; how many.';
 
 create or replace function bars.load_staged_prices(
@@ -129,7 +237,8 @@ create or replace function bars.load_staged_prices(
     p_source text default 'coinmarketcap',
     p_sha256 text default null,
     p_extend boolean default false,
-    p_switch boolean default false
+    p_switch boolean default false,
+    p_session text default null
 )
 returns table (
     loaded          bigint,
@@ -148,8 +257,11 @@ volatile parallel unsafe
 set enable_nestloop = off
 as $$
 declare
+    v_session   timemodel.dim_sessions;
+    v_today     date;
     v_symbol    text;
-    v_as_of     timestamptz;
+    v_as_of     date;
+    v_given     timestamptz[];
     v_source    text;
     v_is_own    boolean;
     v_same_unit boolean;
@@ -157,25 +269,22 @@ declare
     v_written   bigint;
     v_at        timestamptz;
 begin
-    select s.ticker, bars._day(s.day)
+    v_session := bars._register_asset(p_id, p_slug, p_session);
+    if v_session.is_24_7 then
+        v_today := (p_at at time zone 'UTC')::date;
+    else
+        v_today := bars._exchange_date(p_at, v_session.session_id, v_session.timezone);
+        perform bars._check_calendar(p_load, v_session, v_today);
+    end if;
+    select s.ticker, bars._day(s.day, v_session)
     into v_symbol, v_as_of
     from bars.price_staging as s
     where s.load = p_load
       and s.ticker <> ''
-      and bars._day(s.day) <= p_at
-    order by bars._day(s.day) desc, s.line
+      and bars._day(s.day, v_session) <= v_today
+    order by bars._day(s.day, v_session) desc, s.line
     limit 1;
-    perform bars._register_asset(p_id, p_slug, v_symbol);
-    if not exists (select from bars.dim_sources as d where d.source = p_source) then
-        raise exception 'there is no source %', p_source
-            using errcode = 'TA206',
-                  detail = format(
-                      'Known are %s.',
-                      (select string_agg(d.source, ', ' order by d.source) from bars.dim_sources as d)
-                  ),
-                  hint = 'A new one is an insert into dim_sources: its name, and whether a volume of it'
-                      ' counts base (units of the asset) or quote (US dollars).';
-    end if;
+    perform bars._check_source(p_source);
     select t.source into v_source from bars.price_state as t where t.id = p_id;
     v_is_own := v_source is null or v_source = p_source or p_switch;
     v_same_unit := v_source is null or (
@@ -200,14 +309,15 @@ begin
               select
               from bars.cmc_price_histories7 as p
               where p.id = p_id
-                and p.ts >= v_as_of + interval '24 hours'
+                and p.ts >= (v_as_of + 1)::timestamp at time zone v_session.timezone
           )
       );
 
-    with cells as (
+    -- Materialized: each text is read as a number once, not once for every rule below.
+    with cells as materialized (
         select
             s.*,
-            bars._day(s.day) as day_at,
+            bars._day(s.day, v_session) as session_date,
             bars._number(s.open) as n_open,
             bars._number(s.high) as n_high,
             bars._number(s.low) as n_low,
@@ -222,7 +332,11 @@ begin
         select
             c.line,
             c.raw,
-            c.day_at + interval '23:59:59.999' as ts,
+            case
+                when v_session.is_24_7
+                then (c.session_date + time '23:59:59.999') at time zone 'UTC'
+                else k.closes_at - interval '1 millisecond'
+            end as ts,
             c.n_open as open,
             c.n_high as high,
             c.n_low as low,
@@ -234,8 +348,9 @@ begin
             case
                 when c.fault is not null then c.fault
                 when c.day = '' then 'date missing'
-                when c.day_at is null then 'date unparsable'
-                when c.day_at > p_at then 'future date'
+                when c.session_date is null then 'date unparsable'
+                when c.session_date > v_today then 'future date'
+                when not v_session.is_24_7 and k.session_date is null then 'not a session'
                 -- CoinMarketCap's id of the US dollar.
                 when c.quote <> '2781' then 'not in US dollars'
                 when '' = any (array[c.open, c.high, c.low, c.close]) then 'price missing'
@@ -255,6 +370,9 @@ begin
                 when c.time_low <> '' and c.at_low is null then 'time of the low unparsable'
             end as reason
         from cells as c
+        left join timemodel.session_calendar as k
+            on k.session_id = v_session.session_id
+            and k.session_date = c.session_date
     ), disputed as (
         select c.ts
         from candles as c
@@ -338,14 +456,16 @@ begin
         count(*) filter (where j.verdict = 'forming'),
         count(*) filter (where j.verdict = 'other source'),
         count(*) filter (where j.verdict = 'other source' and j.is_differing),
-        count(*) filter (where j.verdict = 'other source' and not j.is_stored)
+        count(*) filter (where j.verdict = 'other source' and not j.is_stored),
+        array_agg(j.ts)
     into
-        loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new
+        loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new,
+        v_given
     from judged as j;
 
     v_written := loaded + revised;
     if v_is_own and loaded + unchanged + revised > 0 and v_source is distinct from p_source then
-        v_written := v_written + bars._switch_source(p_load, p_id, p_source, v_same_unit);
+        v_written := v_written + bars._switch_source(p_id, p_source, v_same_unit, v_given);
     end if;
     if v_written > 0 then
         v_at := bars.price_moment(p_id);
@@ -368,6 +488,6 @@ end
 $$;
 
 comment on function bars.load_staged_prices(
-    uuid, text, integer, text, text[], timestamptz, text, text, boolean, boolean
+    uuid, text, integer, text, text[], timestamptz, text, text, boolean, boolean, text
 ) is
     'Upserts the candles of one staged load, keeps what it rejects, and says how many lines became what.';

@@ -7,44 +7,59 @@
 --
 -- requires: functions/bars/log_dirty_range.sql, functions/bars/price_moment.sql
 
+create or replace function bars._log_replaced(
+    p_id integer,
+    p_from timestamptz,
+    p_to timestamptz,
+    p_old bars.price_revisions[]
+)
+returns void
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_at timestamptz := bars.price_moment(p_id);
+begin
+    insert into bars.price_revisions (
+        id, ts, open, high, low, close, volume, market_cap, time_high, time_low,
+        recorded_at, superseded_at, replaced_by
+    )
+    select
+        o.id, o.ts, o.open, o.high, o.low, o.close, o.volume, o.market_cap, o.time_high, o.time_low,
+        o.recorded_at, v_at, o.replaced_by
+    from unnest(p_old) as o
+    where o.recorded_at < v_at;
+    perform bars.log_dirty_range(p_id, p_from, p_to);
+end
+$$;
+
+comment on function bars._log_replaced(integer, timestamptz, timestamptz, bars.price_revisions[]) is
+    'Private: keeps the candles of one asset that a statement replaced, and a dirty range over its change.';
+
 create or replace function bars.log_deleted_prices()
 returns trigger
 language plpgsql
 volatile parallel unsafe
 as $$
 declare
-    v_id   integer;
-    v_from timestamptz;
-    v_to   timestamptz;
-    v_at   timestamptz;
-    v_old  bars.price_revisions[];
+    v_gone record;
 begin
-    for v_id, v_from, v_to, v_old in
+    for v_gone in
         select
             o.id,
-            min(o.ts),
-            max(o.ts),
+            min(o.ts) as from_ts,
+            max(o.ts) as to_ts,
             array_agg(
                 row (
                     o.id, o.ts, o.open, o.high, o.low, o.close, o.volume, o.market_cap,
                     o.time_high, o.time_low, o.recorded_at, null, 'deleted'
                 )::bars.price_revisions
-            )
+            ) as old
         from old_rows as o
         group by o.id
         order by o.id
     loop
-        v_at := bars.price_moment(v_id);
-        insert into bars.price_revisions (
-            id, ts, open, high, low, close, volume, market_cap, time_high, time_low,
-            recorded_at, superseded_at, replaced_by
-        )
-        select
-            o.id, o.ts, o.open, o.high, o.low, o.close, o.volume, o.market_cap, o.time_high, o.time_low,
-            o.recorded_at, v_at, o.replaced_by
-        from unnest(v_old) as o
-        where o.recorded_at < v_at;
-        perform bars.log_dirty_range(v_id, v_from, v_to);
+        perform bars._log_replaced(v_gone.id, v_gone.from_ts, v_gone.to_ts, v_gone.old);
     end loop;
     return null;
 end

@@ -6,7 +6,7 @@
 -- stood did not change and logs nothing. A candle that moved to another id or ts is deleted there
 -- and new here. A version that this very transaction wrote was never seen by anyone: it is not kept.
 --
--- requires: functions/bars/log_dirty_range.sql, functions/bars/price_moment.sql
+-- requires: functions/bars/log_deleted_prices.sql
 
 create or replace function bars.log_updated_prices()
 returns trigger
@@ -16,24 +16,20 @@ volatile parallel unsafe
 set enable_nestloop = off
 as $$
 declare
-    v_id   integer;
-    v_from timestamptz;
-    v_to   timestamptz;
-    v_at   timestamptz;
-    v_old  bars.price_revisions[];
+    v_changed record;
 begin
-    for v_id, v_from, v_to, v_old in
+    for v_changed in
         select
             id,
-            min(ts),
-            max(ts),
+            min(ts) as from_ts,
+            max(ts) as to_ts,
             array_agg(
                 row (
                     id, ts, o.open, o.high, o.low, o.close, o.volume, o.market_cap,
                     o.time_high, o.time_low, o.recorded_at, null,
                     case when n.open is null then 'deleted' else 'changed' end
                 )::bars.price_revisions
-            ) filter (where o.open is not null)
+            ) filter (where o.open is not null) as old
         from old_rows as o
         full join new_rows as n using (id, ts)
         where row (
@@ -44,17 +40,7 @@ begin
         group by id
         order by id
     loop
-        v_at := bars.price_moment(v_id);
-        insert into bars.price_revisions (
-            id, ts, open, high, low, close, volume, market_cap, time_high, time_low,
-            recorded_at, superseded_at, replaced_by
-        )
-        select
-            o.id, o.ts, o.open, o.high, o.low, o.close, o.volume, o.market_cap, o.time_high, o.time_low,
-            o.recorded_at, v_at, o.replaced_by
-        from unnest(v_old) as o
-        where o.recorded_at < v_at;
-        perform bars.log_dirty_range(v_id, v_from, v_to);
+        perform bars._log_replaced(v_changed.id, v_changed.from_ts, v_changed.to_ts, v_changed.old);
     end loop;
     return null;
 end

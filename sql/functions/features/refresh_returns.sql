@@ -7,22 +7,28 @@
 --
 -- requires: functions/features/take_dirty.sql, functions/features/returns_kernel.sql
 -- requires: functions/features/replace_rows.sql, functions/features/record_progress.sql
+-- requires: functions/timemodel/sessions.sql
 
--- The one place that knows the calendar: every asset trades around the clock for now.
-create or replace function features._sessions(p_from timestamptz, p_to timestamptz)
+create or replace function features._sessions(p_id integer, p_from timestamptz, p_to timestamptz)
 returns timestamptz[]
 language sql
-stable parallel safe
+stable strict parallel safe
 as $$
--- 24 hours and not a day, whose length depends on the session's time zone.
-select array_agg(d.day + interval '23:59:59.999' order by d.day)
-from generate_series(
-    date_trunc('day', p_from, 'UTC'), date_trunc('day', p_to, 'UTC'), interval '24 hours'
-) as d (day)
+select array_agg(s.time_close order by s.time_close)
+from bars.dim_assets as a
+join timemodel.dim_sessions as d on d.session_id = a.session_id
+-- A session may end on the day after its date.
+cross join lateral timemodel.sessions(
+    a.session_id,
+    greatest((p_from at time zone d.timezone)::date - 1, d.calendar_from),
+    (p_to at time zone d.timezone)::date
+) as s
+where a.id = p_id
+  and s.time_close between p_from and p_to
 $$;
 
-comment on function features._sessions(timestamptz, timestamptz) is
-    'Private: the ts of every scheduled session between two candles, both included.';
+comment on function features._sessions(integer, timestamptz, timestamptz) is
+    'Private: the ts of every scheduled session of the asset between two candles, both included.';
 
 create or replace function features.refresh_returns(p_id integer, p_rebuild boolean)
 returns table (rows_read bigint, rows_written bigint, rows_unchanged bigint)
@@ -63,7 +69,7 @@ begin
 
     loop
         select
-            array_send(features._sessions(min(c.ts), max(c.ts))),
+            array_send(features._sessions(p_id, min(c.ts), max(c.ts))),
             array_send(array_agg(c.ts order by c.ts)),
             array_send(array_agg(c.close order by c.ts)),
             count(*) filter (where c.ts <= v_after) < v_look,

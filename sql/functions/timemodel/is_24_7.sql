@@ -5,6 +5,8 @@
 -- Every routine of the time model asks here first: an unknown session, a session without
 -- calendar and a date that the calendar does not cover are errors, never a null or an empty
 -- result. What is always open is covered from the year 1 to the year 9999.
+--
+-- requires: functions/timemodel/session.sql
 
 create or replace function timemodel._raise_outside(p_session_id text, p_what text)
 returns void
@@ -12,12 +14,8 @@ language plpgsql
 stable parallel safe
 as $$
 declare
-    v_session timemodel.dim_sessions;
+    v_session timemodel.dim_sessions := timemodel.session(p_session_id);
 begin
-    select s.*
-    into strict v_session
-    from timemodel.dim_sessions as s
-    where s.session_id = p_session_id;
     raise exception 'the calendar of % does not reach %', p_session_id, p_what
         using errcode = 'TA103',
               detail = format(
@@ -51,19 +49,7 @@ begin
             using errcode = '22004',
                   hint = 'A null would look like a market that never opens.';
     end if;
-    select s.*
-    into v_session
-    from timemodel.dim_sessions as s
-    where s.session_id = p_session_id;
-    if not found then
-        raise exception 'no session is called %', p_session_id
-            using errcode = 'TA101',
-                  detail = (
-                      select format('Known are %s.', string_agg(s.session_id, ', ' order by s.session_id))
-                      from timemodel.dim_sessions as s
-                  ),
-                  hint = 'Another exchange is a row of dim_sessions, then `ta-lab2 calendar refresh`.';
-    end if;
+    v_session := timemodel.session(p_session_id);
     if not v_session.is_24_7 and v_session.calendar_from is null then
         raise exception 'the session % has no calendar yet', p_session_id
             using errcode = 'TA102',
@@ -81,3 +67,6 @@ $$;
 
 comment on function timemodel.is_24_7(text, date, date) is
     'Whether the session is always open; an error unless its calendar covers both dates.';
+
+grant execute on function timemodel._raise_outside(text, text) to ta_lab2_research;
+grant execute on function timemodel.is_24_7(text, date, date) to ta_lab2_research;

@@ -16,3 +16,5 @@ $$;
 
 comment on function timemodel.is_open(text, timestamptz) is
     'Whether a session is under way at the moment.';
+
+grant execute on function timemodel.is_open(text, timestamptz) to ta_lab2_research;

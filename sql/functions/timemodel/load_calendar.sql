@@ -13,6 +13,8 @@
 -- written. A calendar never loses dates that it covered, and one that does not fit the hours
 -- and the zone of dim_sessions is refused: then nothing is changed. Two loads of one session
 -- follow each other.
+--
+-- requires: functions/timemodel/session.sql
 
 create or replace function timemodel._refuse_calendar(p_session_id text, p_fault text)
 returns void
@@ -49,16 +51,8 @@ declare
     v_session timemodel.dim_sessions;
     v_fault   text;
 begin
-    select s.*
-    into v_session
-    from timemodel.dim_sessions as s
-    where s.session_id = p_session_id
-    for no key update;
-    if not found then
-        raise exception 'no session is called %', p_session_id
-            using errcode = 'TA101',
-                  hint = 'Insert it into dim_sessions first.';
-    end if;
+    perform from timemodel.dim_sessions as s where s.session_id = p_session_id for no key update;
+    v_session := timemodel.session(p_session_id);
     if v_session.is_24_7 then
         raise exception 'the session % is always open and has no calendar', p_session_id
             using errcode = 'TA104',

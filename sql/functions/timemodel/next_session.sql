@@ -16,3 +16,5 @@ $$;
 
 comment on function timemodel.next_session(text, date) is
     'The date of the first session after the date.';
+
+grant execute on function timemodel.next_session(text, date) to ta_lab2_research;

@@ -16,3 +16,5 @@ $$;
 
 comment on function timemodel.previous_session(text, date) is
     'The date of the last session before the date.';
+
+grant execute on function timemodel.previous_session(text, date) to ta_lab2_research;

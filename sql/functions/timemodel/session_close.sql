@@ -27,3 +27,5 @@ $$;
 
 comment on function timemodel.session_close(text, date) is
     'When the session of this date closes, its first moment after; null when the date has none.';
+
+grant execute on function timemodel.session_close(text, date) to ta_lab2_research;

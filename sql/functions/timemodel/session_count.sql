@@ -26,3 +26,5 @@ $$;
 
 comment on function timemodel.session_count(text, date, date) is
     'The number of scheduled sessions from one date to another, both included.';
+
+grant execute on function timemodel.session_count(text, date, date) to ta_lab2_research;

@@ -32,3 +32,5 @@ $$;
 
 comment on function timemodel.session_date(text, timestamptz) is
     'The date of the session that is under way at the moment; null when the market is closed.';
+
+grant execute on function timemodel.session_date(text, timestamptz) to ta_lab2_research;

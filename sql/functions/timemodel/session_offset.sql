@@ -68,3 +68,5 @@ $$;
 
 comment on function timemodel.session_offset(text, date, integer) is
     'The date of the n-th session after the date, or before it when n is negative, itself not counted.';
+
+grant execute on function timemodel.session_offset(text, date, integer) to ta_lab2_research;

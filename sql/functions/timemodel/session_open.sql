@@ -26,3 +26,5 @@ $$;
 
 comment on function timemodel.session_open(text, date) is
     'When the session of this date opens; null when the date has none.';
+
+grant execute on function timemodel.session_open(text, date) to ta_lab2_research;

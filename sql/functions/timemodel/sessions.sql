@@ -51,3 +51,5 @@ $$;
 
 comment on function timemodel.sessions(text, date, date) is
     'The scheduled sessions from one date to another, both included, with open and last millisecond.';
+
+grant execute on function timemodel.sessions(text, date, date) to ta_lab2_research;

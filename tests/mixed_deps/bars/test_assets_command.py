@@ -65,6 +65,18 @@ def test_rename_changes_the_names_that_are_given(capsys, database):
     )
 
 
+def test_session_is_said_before_there_are_prices_and_shown(capsys, database):
+    status, _, err = run(capsys, "session", "2", "EQUITY")
+    assert (status, err.strip()) == (0, "asset 2, LTC, is of session EQUITY")
+    assert ["session", "EQUITY"] in run(capsys, "show", "2")[1]
+    status, _, err = run(capsys, "session", "1", "EQUITY")
+    assert status == 2
+    assert "asset 1 is of session CRYPTO and has candles" in err
+    assert "`ta-lab2 assets delete 1`, then `ta-lab2 assets session 1 EQUITY`" in err
+    assert run(capsys, "session", "1", "CRYPTO")[0] == 0
+    assert ["session", "CRYPTO"] in run(capsys, "show", "1")[1]
+
+
 def test_delete_asks_and_without_an_answer_nothing_is_deleted(capsys, database):
     status, _, err = run(capsys, "delete", "1")
     assert status == 2
@@ -92,6 +104,8 @@ def test_what_is_deleted_stays_in_the_log_and_can_be_loaded_again(capsys, databa
         (["show", "9"], "there is no asset 9"),
         (["rename", "9", "--symbol", "X"], "there is no asset 9"),
         (["delete", "9", "--yes"], "there is no asset 9"),
+        (["session", "9", "EQUITY"], "there is no asset 9"),
+        (["session", "2", "NASDAQ"], "no session is called NASDAQ"),
         (["rename", "1"], "no new name is given"),
         (["rename", "1", "--name", "litecoin"], "the slug litecoin is taken"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
+from datetime import date, timedelta
 
 import psycopg
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from ta_lab2 import cli
 from ta_lab2.settings import settings
 from ta_lab2.timemodel import exchange
+from tests.support import sessions as sessions_of
 
 LONDON = """
     insert into timemodel.dim_sessions (
@@ -71,6 +72,23 @@ def test_it_loads_from_1990_to_two_years_ahead_and_a_second_run_changes_nothing(
     status, said = run(capsys, "--session", "EQUITY")
     assert status == 0
     assert said.endswith(": 0 inserted, 0 changed, 0 removed\n")
+
+
+def test_candles_whose_session_went_are_told(capsys, database, new_york):
+    run(capsys)
+    with psycopg.connect(database) as conn:
+        days = sessions_of.part(new_york, 8000, 7)
+        holidays = [ts + timedelta(seconds=1) for ts in sessions_of.ends(days)]
+        sessions_of.put(conn, dict.fromkeys(holidays, 5.0))
+    status, said = run(capsys)
+    assert status == 0
+    told = [line for line in said.splitlines() if "asset" in line]
+    assert len(told) == 6
+    assert told[0] == (
+        f"EQUITY: asset 900001 has a candle at {holidays[0]}, which is no session's end"
+    )
+    assert "EQUITY: 7 candles belong to no session" in " ".join(told[-1].split())
+    assert "bars.stray_candles('EQUITY')" in said
 
 
 def test_another_exchange_is_an_insert_and_a_refresh(capsys, database):

@@ -6,6 +6,7 @@ import random
 from datetime import UTC, date, datetime, timedelta
 
 import exchange_calendars
+import psycopg
 import pytest
 
 from ta_lab2.errors import translated
@@ -283,3 +284,26 @@ def test_moments_come_back_in_utc_whatever_the_session_is_set_to(equity):
     assert one(equity, "session_open('EQUITY', '2024-01-02')") == datetime(
         2024, 1, 2, 14, 30, tzinfo=UTC
     )
+
+
+def test_research_may_ask_whatever_only_reads_and_load_nothing(equity):
+    equity.execute("set local role ta_lab2_research")
+    for call in (
+        "session('EQUITY')",
+        "is_24_7('EQUITY', '2024-01-02', '2024-01-02')",
+        "session_open('EQUITY', '2024-01-02')",
+        "session_close('EQUITY', '2024-01-02')",
+        "session_date('EQUITY', '2024-01-02 15:00+00')",
+        "is_open('EQUITY', '2024-01-02 15:00+00')",
+        "session_count('EQUITY', '2024-01-02', '2024-01-02')",
+        "session_offset('EQUITY', '2024-01-02', 3)",
+        "next_session('EQUITY', '2024-01-02')",
+        "previous_session('EQUITY', '2024-01-02')",
+    ):
+        assert one(equity, call) is not None
+    assert dates(equity, "2024-01-02", "2024-01-02") == ["2024-01-02"]
+    # The error that a private routine raises is theirs to see.
+    with pytest.raises(psycopg.Error, match="does not reach"), equity.transaction():
+        one(equity, "session_open('EQUITY', '1980-01-02')")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        one(equity, "load_calendar('EQUITY', null, null, null, null, null, null)")

@@ -44,7 +44,9 @@ def test_every_function_is_listed(equity):
             """
             select p.proname
             from pg_proc as p
-            where p.pronamespace = 'timemodel'::regnamespace and p.proname !~ '^_'
+            where p.pronamespace = 'timemodel'::regnamespace
+              and p.proname !~ '^_'
+              and p.prorettype <> 'trigger'::regtype
             """
         )
     }

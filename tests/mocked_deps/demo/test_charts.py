@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ta_lab2 import charts
-from ta_lab2.charts import Line, panels
+from ta_lab2.charts import Candles, Line, panels
 from ta_lab2.errors import Refused
 
 image = pytest.importorskip("PIL.Image", reason="charts need the extra `charts`")
@@ -158,7 +158,7 @@ def test_labels_too_near_move_evenly():
      (968_000, "968k"), (4.5e6, "4.5M"), (1e9, "1B"), (2e12, "2T")],
 )  # fmt: skip
 def test_numbers_on_the_axis_are_short(value, text):
-    assert panels._short(value) == text
+    assert panels.short(value) == text
 
 
 def test_percentages_have_a_true_minus_and_no_needless_decimals():
@@ -204,3 +204,42 @@ def test_a_missing_matplotlib_is_named_with_the_line_that_installs_it(monkeypatc
     with pytest.raises(Refused, match="matplotlib") as error:
         charts.require()
     assert "ta-lab2[charts]" in error.value.hint
+
+
+def candles(tf="1D", closes=(1.0, 1.5, 1.2), **changed):
+    """Bars a week apart, each from the close before it, with EMAs that are known from bar 2 on."""
+    opens = [closes[0], *closes[:-1]]
+    made = {
+        "symbol": "AAA",
+        "tf": tf,
+        "days": [FIRST + timedelta(weeks=at) for at in range(len(closes))],
+        "opens": opens,
+        "highs": [1.1 * max(pair) for pair in zip(opens, closes, strict=True)],
+        "lows": [0.9 * min(pair) for pair in zip(opens, closes, strict=True)],
+        "closes": list(closes),
+        "periods": [2, 9, 21],
+        "emas": [[None if at < 1 else 1.2, None, None] for at in range(len(closes))],
+    }
+    return Candles(**made | changed)
+
+
+def test_bars_of_several_timeframes_make_the_chart_taller():
+    png = draw(
+        line(), line("BBB"), candles=[candles("1D"), candles("1W_CAL_ISO"), candles("1M_CAL")]
+    )
+    with image.open(io.BytesIO(png)) as picture:
+        assert picture.size == (charts.WIDTH, charts.TALL)
+
+
+@pytest.mark.parametrize(
+    "closes",
+    [(1.0,), (1.0, 1.0), (1e-10, 1e12), tuple(1 + at % 7 for at in range(400))],
+    ids=["one bar", "no movement", "22 decades", "400 bars"],
+)
+def test_bars_are_drawn_whatever_their_prices(closes):
+    assert draw(line(), candles=[candles(closes=closes)])
+
+
+def test_an_ema_changes_the_picture():
+    without = candles(emas=[[None, None, None]] * 3)
+    assert draw(line(), candles=[candles()]) != draw(line(), candles=[without])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import os
+from datetime import date
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 
-from ta_lab2.bars import ingest
+from ta_lab2.bars import ingest, queries
 from ta_lab2.features import queries as features
+from ta_lab2.timemodel import exchange
+from ta_lab2.timemodel import queries as calendar
 
 DATA = Path(os.environ.get("TA_LAB2_DATA") or Path(__file__).parents[4] / "shared" / "data")
 
@@ -126,3 +131,40 @@ def test_the_long_export_differs_in_the_two_known_days(own_db):
             """
         ).fetchone()
         assert caps == (5754, 5883)
+
+
+@pytest.mark.skipif(not (DATA / "equity").is_dir(), reason=f"no equity prices in {DATA}")
+def test_every_day_of_the_equity_s_file_is_a_session_of_its_exchange(own_db, autocommit):
+    conn, number = autocommit(own_db), uuid4()
+    calendar.load_calendar(conn, "EQUITY", exchange.schedule("XNYS", date.today()))
+    columns = ["day", "open", "high", "low", "close", "volume"]
+    with (DATA / "equity" / "spy_1d.csv").open(newline="") as file:
+        lines = [
+            (line, ",".join(cells), None, cells[1:])
+            for line, cells in enumerate(csv.reader(file), start=1)
+        ][1:]
+    with conn.transaction():
+        queries.stage(conn, number, columns, lines)
+        counts = queries.load_staged(
+            conn,
+            number,
+            file=DATA / "equity" / "spy_1d.csv",
+            asset_id=900_001,
+            slug="spy",
+            columns=columns,
+            source="coinmarketcap",
+            sha256="0" * 64,
+            extend=False,
+            switch=False,
+            session="EQUITY",
+        )
+    assert counts == queries.Counts(5241, 0, 0, 0, 0)
+    features.refresh(conn)
+    gaps = conn.execute(
+        """
+        select count(*), count(*) filter (where r.is_gap), count(r.ret_pct_252),
+            max(abs(r.ret_log_1))
+        from features.cmc_returns_daily as r
+        """
+    ).fetchone()
+    assert gaps == (5241, 0, 5241 - 252, pytest.approx(0.131, abs=0.0005))

@@ -1,4 +1,4 @@
-"""A database whose EQUITY session has the calendar of the New York Stock Exchange."""
+"""Databases whose EQUITY session has the calendar of the New York Stock Exchange."""
 
 from __future__ import annotations
 
