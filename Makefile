@@ -61,7 +61,7 @@ lock: venv ## Make requirements.lock from pyproject.toml and the public index; A
 	$(PY) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore uv==$(UV_VERSION)
 	env -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_FIND_LINKS \
 		$(PY) -m uv pip compile --no-config --universal --python-version 3.11 --generate-hashes \
-		--no-header --extra calendars --extra charts --extra dev --extra exchanges --quiet $(ARGS) \
+		--no-header --extra calendars --extra charts --extra parquet --extra dev --extra exchanges --quiet $(ARGS) \
 		pyproject.toml -o requirements.lock
 
 bench: venv ## Time a full refresh against two clients; writes benchmarks/RESULTS.md

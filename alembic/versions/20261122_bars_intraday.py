@@ -9,7 +9,7 @@ that the migration makes last.
 from alembic import op
 
 revision = "20261122_bars_intraday"
-down_revision = "20261122_bars_sessions"
+down_revision = "20261122_bars_sources"
 
 PRICES = {
     "open": "First price.",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import psycopg
 from psycopg import Connection
 
 from ta_lab2.bars import queries
-from ta_lab2.bars.formats import PriceFile, recognise
+from ta_lab2.bars.formats import LAYOUTS, UNSAID, Layout, PriceFile, Wanted, members, recognise
+from ta_lab2.bars.formats.moments import moment
+from ta_lab2.bars.formats.opening import SUFFIXES
 from ta_lab2.bars.queries import Counts
 from ta_lab2.errors import Refused
 
@@ -23,6 +27,7 @@ class Loaded:
 
     load: UUID
     file: PriceFile
+    slug: str
     symbol: str
     source: str
     counts: Counts
@@ -52,14 +57,25 @@ def preview(file: PriceFile, *, shown: int = 3) -> Preview:
         if fault:
             faulty += 1
             continue
-        # ISO dates sort as text.
-        if day := (cells[place] or "")[:10]:
+        if at := moment(cells[place] or ""):
+            # ISO dates sort as text.
+            day = at.date().isoformat()
             first_day = min(first_day or day, day)
             last_day = max(last_day, day)
     return Preview(lines, faulty, first_day, last_day, tuple(start))
 
 
-def find(names: Sequence[str]) -> list[PriceFile]:
+def layout(name: str) -> Layout:
+    """Return the layout of that name, as ``--format`` has it."""
+    for known in LAYOUTS:
+        if known.name == name:
+            return known
+    raise Refused(
+        f"there is no format {name}", f"Known are {', '.join(known.name for known in LAYOUTS)}."
+    )
+
+
+def find(names: Sequence[str], wanted: Wanted = UNSAID) -> list[PriceFile]:
     """Return the price files that names, folders and patterns mean, all recognised.
 
     One that cannot be taken refuses them all, so that a load is never half of what was asked for.
@@ -68,20 +84,47 @@ def find(names: Sequence[str]) -> list[PriceFile]:
     for name in names:
         for path in _expand(name):
             paths.setdefault(path.absolute())
-    files, refused = [], []
+    files: list[PriceFile] = []
+    refused: list[Refused] = []
     for path in paths:
         try:
-            files.append(recognise(path))
+            inside = members(path)
         except Refused as error:
             refused.append(error)
+            continue
+        for member in inside:
+            try:
+                files.append(recognise(path, wanted, member=member))
+            except Refused as error:
+                refused.append(error)
     if len(refused) == 1:
         raise refused[0]
     if refused:
         raise Refused(
-            f"{len(refused)} of {len(paths)} files cannot be taken, and nothing was loaded",
+            f"{len(refused)} of {len(refused) + len(files)} files cannot be taken,"
+            " and nothing was loaded",
             "\n  ".join(error.what for error in refused),
         )
     return files
+
+
+def source_of(file: PriceFile) -> str:
+    """Return where a file's prices come from; refuse one that does not say it."""
+    if file.source is None:
+        raise Refused(
+            f"{file.path}: its layout does not say where the prices come from",
+            "Say --source; `select * from dim_sources` lists them.",
+        )
+    return file.source
+
+
+def refuse_other_days(conn: Connection, file: PriceFile) -> None:
+    """Refuse a file whose days are no UTC days, unless its asset's market opens and closes."""
+    if file.within and queries.is_always_open(conn, file.asset_id, file.session):
+        raise Refused(
+            f"{file.path}: its bars do not begin or end with a UTC day: {file.within:%Y-%m-%d %X}",
+            "Fetch daily candles of the UTC day; of an exchange that closes, say its --session.",
+        )
 
 
 def load(
@@ -97,42 +140,95 @@ def load(
     A second load of the same file changes nothing. Where the asset's candles come from another
     source, nothing is stored without ``extend`` (new sessions) or ``switch`` (all of them).
     """
-    number, source = uuid4(), source or file.format.source
-    with file.path.open("rb") as bytes_of:
+    number, source = uuid4(), source or source_of(file)
+    with file.stored.path.open("rb") as bytes_of:
         sha256 = hashlib.file_digest(bytes_of, "sha256").hexdigest()
-    with conn.transaction():
+    with _explained(file), conn.transaction():
+        if file.resolution is None:
+            refuse_other_days(conn, file)
         queries.stage(conn, number, file.columns(), file.lines())
+        slug = queries.register(
+            conn, file.asset_id, slug=file.slug, symbol=file.symbol, session=file.session
+        )
         counts = queries.load_staged(
             conn,
             number,
             file=file.path,
             asset_id=file.asset_id,
-            slug=file.slug,
+            slug=slug,
             columns=file.columns(),
             source=source,
             sha256=sha256,
             extend=extend,
             switch=switch,
+            resolution=file.resolution,
         )
-        return Loaded(number, file, queries.symbol(conn, file.asset_id), source, counts)
+        return Loaded(number, file, slug, queries.symbol(conn, file.asset_id), source, counts)
+
+
+@contextmanager
+def _explained(file: PriceFile) -> Iterator[None]:
+    """Say which file was on its way when the database went away or was full."""
+    again = "Nothing of it is loaded, what came before it is; the same command goes on from here."
+    try:
+        yield
+    except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory) as error:
+        raise Refused(
+            f"the database has no room for {file.path}: {error.diag.message_primary}",
+            f"Make room on its machine, or ask whoever runs it. {again}",
+        ) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        # The connection is lost, or an operator or the machine stopped the server or this session.
+        if error.sqlstate is not None and not error.sqlstate.startswith(("08", "57P")):
+            raise
+        first = (str(error).strip() or "no answer").splitlines()[0]
+        raise Refused(
+            f"the database went away while {file.path} was being loaded: {first}",
+            f"`ta-lab2 db status` says whether it is back. {again}",
+        ) from error
 
 
 def _expand(name: str) -> list[Path]:
-    """Return the files that one argument means, a folder's and a pattern's by asset."""
+    """Return the files that one argument means, a folder's and a pattern's by asset.
+
+    A folder gives its own files first, then those of its folders, one level deep, by name.
+    """
     path = Path(name).expanduser()
-    if path.is_dir():
-        found = [each for each in path.iterdir() if each.suffix.lower() == ".csv"]
-        if not found:
-            raise Refused(
-                f"{path}: the folder has no .csv files", "Name the folder that holds them itself."
-            )
-        return sorted(found, key=_by_asset)
-    if not path.exists() and glob.has_magic(name):
-        found = [Path(each) for each in glob.glob(str(path), recursive=True)]  # noqa: PTH207
-        if not found:
-            raise Refused(f"{name}: no file fits this pattern")
-        return sorted(found, key=_by_asset)
-    return [path]
+    try:
+        if path.is_dir():
+            folders = [path, *sorted(each for each in path.iterdir() if _is_folder(each))]
+            found = [each for folder in folders for each in _price_files(folder)]
+            if not found:
+                raise Refused(
+                    f"{path}: the folder has no files that end in {', '.join(SUFFIXES)}",
+                    "Name the folder that holds them itself.",
+                )
+            return found
+        if path.exists() or not glob.has_magic(name):
+            return [path]
+    except PermissionError as error:
+        raise Refused(f"{error.filename} cannot be read: {error.strerror}") from None
+    found = [Path(each) for each in glob.glob(str(path), recursive=True)]  # noqa: PTH207
+    if not found:
+        raise Refused(f"{name}: no file fits this pattern")
+    return sorted(found, key=_by_asset)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _price_files(folder: Path) -> list[Path]:
+    return sorted(
+        (
+            each
+            for each in folder.iterdir()
+            if each.name.lower().endswith(SUFFIXES)
+            and not each.name.startswith(".")
+            and not each.is_dir()
+        ),
+        key=_by_asset,
+    )
 
 
 def _by_asset(path: Path) -> tuple[str, int, str]:

@@ -61,6 +61,34 @@ class Undone:
     restored: int
 
 
+def register(
+    conn: Connection, asset_id: int, *, slug: str | None, symbol: str | None, session: str | None
+) -> str:
+    """Make an asset if it is new, refuse what contradicts a known one; return its slug."""
+    with translated():
+        row = conn.execute(
+            "select bars.register_asset(%s, %s, %s, %s)", (asset_id, slug, symbol, session)
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def is_always_open(conn: Connection, asset_id: int, session: str | None) -> bool:
+    """Return whether an asset's days are UTC days; a new one's are, if no session is named."""
+    with translated():
+        row = conn.execute(
+            """
+            select s.is_24_7
+            from timemodel.session(coalesce(
+                %s, (select a.session_id from bars.dim_assets as a where a.id = %s), 'CRYPTO'
+            )) as s
+            """,
+            (session, asset_id),
+        ).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
 def load_staged(
     conn: Connection,
     load: UUID,

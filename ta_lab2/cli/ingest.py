@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from ta_lab2.bars import ingest as prices
 from ta_lab2.bars import queries
-from ta_lab2.bars.formats import PriceFile
+from ta_lab2.bars.formats import PriceFile, Wanted, mapping
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
@@ -25,7 +26,9 @@ def ingest(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="FILE...", help="Files, folders or quoted patterns; <id>_<slug>.csv each."
+            metavar="FILE...",
+            help="Files, folders or quoted patterns: .csv, .csv.gz, .zip, .parquet,"
+            " named <id>_<slug> unless --asset-id is given.",
         ),
     ] = None,
     source: Annotated[
@@ -34,6 +37,28 @@ def ingest(
             help="Where the prices come from: a row of dim_sources. [default: its layout]"
         ),
     ] = None,
+    format_name: Annotated[
+        str | None,
+        typer.Option("--format", metavar="NAME", help="Their layout. [default: by its header]"),
+    ] = None,
+    mapping_file: Annotated[
+        Path | None,
+        typer.Option("--mapping", metavar="FILE", help="A TOML file that says what is where."),
+    ] = None,
+    asset_id: Annotated[
+        int | None,
+        typer.Option(min=1, max=2**31 - 1, help="Their asset, where the name does not say it."),
+    ] = None,
+    slug: Annotated[str | None, typer.Option(help="The asset's slug, such as bitcoin.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="The asset's ticker, such as BTC.")] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(help="When a new asset trades: a row of dim_sessions. [default: CRYPTO]"),
+    ] = None,
+    intraday: Annotated[
+        bool,
+        typer.Option("--intraday", help="Their candles are shorter than a day; an hour at most."),
+    ] = False,
     extend: Annotated[
         bool,
         typer.Option("--extend", help="Store sessions that the asset's own source does not have."),
@@ -50,13 +75,21 @@ def ingest(
         typer.Option(metavar="LOAD", help="Take a load back; `select * from loads` lists them."),
     ] = None,
 ) -> None:
-    """Load daily prices. Every file is a transaction; loading a file again changes nothing.
+    """Load prices, daily ones by default. Every file is a transaction; again changes nothing.
 
     If one of the files cannot be read or its layout is not known, nothing is loaded.
     Candles of an exchange: `ta-lab2 ingest ccxt --help`.
     """
     if undo is not None:
-        if files or source or extend or switch or dry_run:
+        said = (source, format_name, mapping_file, asset_id, slug, symbol, session)
+        if (
+            files
+            or intraday
+            or extend
+            or switch
+            or dry_run
+            or any(each is not None for each in said)
+        ):
             raise Refused("--undo takes a load back and goes with nothing else")
         _undo(undo)
         return
@@ -67,40 +100,87 @@ def ingest(
             "--extend and --switch exclude each other",
             "--extend keeps the assets' own source, --switch gives them another.",
         )
-    found = prices.find(files)
+    if format_name is not None and mapping_file is not None:
+        raise Refused("--format and --mapping exclude each other", "Each says how a file is read.")
+    wanted = Wanted(
+        asset_id=asset_id,
+        slug=_word("--slug", slug, lower=True),
+        symbol=_word("--symbol", symbol),
+        session=session,
+        source=source,
+        intraday=intraday,
+        layout=(
+            mapping.read(mapping_file)
+            if mapping_file is not None
+            else prices.layout(format_name)
+            if format_name is not None
+            else None
+        ),
+    )
+    found = prices.find(files, wanted)
     if dry_run:
         for file in found:
-            _show_preview(file, source)
+            _show_preview(file)
         return
+    for file in found:
+        prices.source_of(file)
     done: list[prices.Loaded] = []
     with psycopg.connect(app_conninfo(), application_name="ta-lab2 ingest") as conn:
+        # Of its own, so that each load is one too.
+        with conn.transaction():
+            for file in found:
+                prices.refuse_other_days(conn, file)
         try:
             for number, file in enumerate(found, start=1):
                 console.say(f"{number} of {len(found)}: {file.path}")
-                done.append(prices.load(conn, file, source=source, extend=extend, switch=switch))
+                done.append(prices.load(conn, file, extend=extend, switch=switch))
         finally:
             if done:
                 console.out.print(_table(done))
         for loaded in done:
             _show_rejects(conn, loaded)
             _show_other_source(conn, loaded)
+    if intraday:
+        console.say("their bars of an hour and of a day: ta-lab2 refresh --intraday")
     which = str(done[0].load) if len(done) == 1 else "LOAD"
     console.say(f"to take it back: ta-lab2 ingest --undo {which}")
     if len(done) > 1:
         console.say("which LOAD: select load, file from loads order by started_at")
 
 
-def _show_preview(file: PriceFile, source: str | None) -> None:
+def _word(option: str, said: str | None, *, lower: bool = False) -> str | None:
+    """Return a name that was given, without space around it; refuse one that is none."""
+    if said is None:
+        return None
+    word = said.strip()
+    if not word or not word.isprintable() or len(word) > 100:
+        raise Refused(f"{option} has to be a name")
+    return word.lower() if lower else word
+
+
+def _show_preview(file: PriceFile) -> None:
     """Print a file's layout, which of its columns go where, its range and its first lines."""
     seen = prices.preview(file)
-    columns = ", ".join(f"{name} as {column}" for name, column in file.format.staged.items())
+    columns = ", ".join(
+        f"{file.format.header[place] or 'column ' + str(place + 1)} as {column}"
+        for place, column in file.format.staged
+    )
+    asset = " ".join(filter(None, (str(file.asset_id), file.slug, file.symbol, file.session)))
+    source = file.source or "not known: name it with --source"
     days = f"from {seen.first_day} to {seen.last_day}" if seen.first_day else "without a date"
     for line in (
         str(file.path),
-        f"  asset    {file.asset_id} {file.slug}",
-        f"  format   {file.format.name}, source {source or file.format.source}",
+        f"  asset    {asset}",
+        f"  format   {file.format.name}: {file.format.title}",
+        *([f"  candles  {file.resolution} long"] if file.resolution else []),
+        f"  source   {source}",
         f"  columns  {columns}",
         f"  lines    {seen.lines:,} {days}, {seen.faulty:,} that cannot be split",
+        *(
+            [f"  times    {file.within:%X} and such: the days of an exchange, not of crypto"]
+            if file.within
+            else []
+        ),
         *(f"  {text}" for text in seen.start),
     ):
         console.out.print(line, markup=False)
@@ -133,7 +213,7 @@ def _table(done: Sequence[prices.Loaded]) -> Table:
         table.add_row(
             str(each.file.asset_id),
             each.symbol,
-            each.file.slug,
+            each.slug,
             *(f"{columns[name][at]:,}" for name in names),
         )
     return table
@@ -154,7 +234,7 @@ def _show_other_source(conn: psycopg.Connection, loaded: prices.Loaded) -> None:
     counts = loaded.counts
     if not counts.other_source:
         return
-    own = queries.source(conn, loaded.file.asset_id)
+    own = queries.source(conn, loaded.file.asset_id, loaded.file.resolution)
     console.say(
         f"{loaded.file.path}: {loaded.symbol} comes from {own}, this is {loaded.source}:"
         f" {counts.other_source:,} lines left out, of them {counts.other_differing:,} with other"

@@ -40,11 +40,19 @@ select case
         and pg_input_is_valid(left(p_text, 10), 'date')
         and pg_input_is_valid(regexp_replace(p_text, '(Z|\+00:00)$', ''), 'timestamp')
     then regexp_replace(p_text, '(Z|\+00:00)$', '')::timestamp at time zone 'UTC'
+    -- Since 1970, from 1973 to 2286: there the digits tell seconds, milli- and microseconds apart,
+    -- and a date without hyphens is none of them.
+    when p_text ~ '^[1-9](\d{8,9}|\d{11,12}|\d{14,15})(\.0+)?$'
+    then timestamptz 'epoch' + split_part(p_text, '.', 1)::bigint * case
+        when split_part(p_text, '.', 1)::bigint < 1e10 then interval '1 second'
+        when split_part(p_text, '.', 1)::bigint < 1e13 then interval '1 millisecond'
+        else interval '1 microsecond'
+    end
 end
 $$;
 
 comment on function bars._stamp(text) is
-    'Private: an ISO 8601 date or time in UTC, null when the text is none.';
+    'Private: an ISO 8601 date or time in UTC, or a time since 1970; null when the text is none.';
 
 create or replace function bars._exchange_date(
     p_stamp timestamptz,

@@ -65,6 +65,75 @@ def test_many_rejects_are_shown_in_part(tmp_path, capsys):
     assert "select * from price_rejects" in err
 
 
+BAD = {
+    "2020-01-02,BTC,1,3,0.5,two,10": "price unparsable",
+    "2020-01-03,BTC,1,3,0,2,10": "price not positive",
+    "2020-01-04,BTC,-1,3,0.5,2,10": "price not positive",
+    "2020-01-05,BTC,1,0.4,0.5,1,10": "high is not the highest",
+    "2020-01-06,BTC,1,3,0.5,NaN,10": "price not a number",
+    "2999-01-01,BTC,1,3,0.5,2,10": "future date",
+    "2020-01-07,BTC,1,3,0.5,2,10": "duplicate with other values",
+    "2020-01-07,BTC,1,3,0.5,2,11": "duplicate with other values",
+    "2020-01-08,BTC,1,3,0.5,2": "6 columns instead of 7",
+    "2020-01-09,B\0C,1,3,0.5,2,10": "zero byte",
+    f"2020-01-10,{'B' * 70_000},1,3,0.5,2,10": "longer than 65,536 bytes",
+}
+
+
+def test_bad_lines_are_kept_with_their_reasons_and_the_good_ones_are_in(tmp_path, capsys, database):
+    path = prices.daily(tmp_path, GOOD, *BAD, GOOD)
+    with path.open("ab") as file:
+        file.write(b"\n2020-01-11,\xff,1,3,0.5,2,10\n")
+    status, out, err = run(capsys, "ingest", path)
+    assert status == 0
+    assert ["1", "BTC", "bitcoin", "1", "1", "0", "12", "0", "0"] in out
+    assert f"{path}:3: price unparsable" in err
+    with psycopg.connect(database) as conn:
+        kept = conn.execute(
+            "select r.reason, length(r.raw) <= 2000 from bars.price_rejects as r order by r.line"
+        ).fetchall()
+    assert kept == [(reason, True) for reason in [*BAD.values(), "not UTF-8"]]
+
+
+def test_a_session_belongs_to_a_new_asset_and_stays(tmp_path, capsys, database):
+    path = prices.write(
+        tmp_path, "spy.csv", [",date,open,high,low,close,volume", "0,2020-01-02,1,3,1,2,9"]
+    )
+    words = ["ingest", path, "--asset-id", 7]
+    assert "there is no asset 7" in run(capsys, *words)[2]
+    status, _, err = run(capsys, *words, "--symbol", "SPY", "--session", "MARS")
+    assert (status, "no session is called MARS" in err) == (2, True)
+    assert run(capsys, *words, "--symbol", "SPY")[0] == 0
+    status, out, err = run(capsys, *words)
+    assert ["7", "SPY", "spy", "0", "1", "0", "0", "0", "0"] in out
+    status, _, err = run(capsys, *words, "--session", "EQUITY")
+    assert (status, "asset 7 is of session CRYPTO and has candles" in err) == (2, True)
+    status, _, err = run(capsys, *words, "--slug", "qqq")
+    assert (status, "asset 7 is not qqq" in err) == (2, True)
+    with psycopg.connect(database) as conn:
+        assert conn.execute("select count(*) from bars.loads").fetchone() == (2,)
+
+
+def test_a_day_that_is_no_utc_day_is_for_an_exchange_only(tmp_path, capsys, database):
+    good = prices.daily(tmp_path, GOOD)
+    lines = ["timestamp,open,high,low,close", "2020-01-02T21:00:00Z,1,3,1,2"]
+    path = prices.write(tmp_path, "7_spy.csv", lines)
+    words = ["ingest", good, path, "--source", "yahoo_equity"]
+    _, out, _ = run(capsys, *words, "--dry-run")
+    text = [" ".join(words) for words in out]
+    assert "times 21:00:00 and such: the days of an exchange, not of crypto" in text
+    status, _, err = run(capsys, *words)
+    assert status == 2
+    assert f"{path}: its bars do not begin or end with a UTC day: 2020-01-02 21:00:00" in err
+    assert candles(database) == 0
+    with psycopg.connect(database) as conn:
+        conn.execute(
+            "insert into bars.dim_assets (id, symbol, slug, session_id)"
+            " values (7, 'SPY', 'spy', 'EQUITY')"
+        )
+    assert "no calendar yet" in run(capsys, "ingest", path, "--source", "yahoo_equity")[2]
+
+
 def test_one_bad_file_stops_all_before_anything_is_loaded(tmp_path, capsys, database):
     prices.daily(tmp_path, GOOD)
     prices.write(tmp_path, "2_litecoin.csv", ["a,b"])
@@ -88,7 +157,7 @@ def test_a_file_of_another_asset_stops_there_and_says_what_is_in(tmp_path, capsy
 def test_nothing_to_load_is_one_clear_sentence(tmp_path, capsys):
     status, _, err = run(capsys, "ingest", tmp_path)
     assert status == 2
-    assert f"{tmp_path}: the folder has no .csv files" in err
+    assert f"{tmp_path}: the folder has no files that end in .csv" in err
     assert "Traceback" not in err
 
 
@@ -176,7 +245,8 @@ def test_a_dry_run_shows_what_the_files_hold_and_loads_nothing(tmp_path, capsys,
     assert (status, err) == (0, "")
     text = [" ".join(words) for words in out]
     assert text[:2] == [str(tmp_path / "1_bitcoin.csv"), "asset 1 bitcoin"]
-    assert "format CoinMarketCap export, source coinmarketcap" in text
+    assert "format cmc-export: CoinMarketCap's export" in text
+    assert "source coinmarketcap" in text
     assert any("timeOpen as day" in line and "marketCap as market_cap" in line for line in text)
     assert "lines 5 from 2020-01-02 to 2020-01-05, 1 that cannot be split" in text
     assert prices.export_row("2020-01-03") in text

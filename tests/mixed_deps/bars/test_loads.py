@@ -329,6 +329,6 @@ def test_an_unknown_source_is_refused_before_anything_is_loaded(conn, load):
 def test_a_load_is_read_by_all_and_written_by_the_app(tx):
     tx.execute("set local role ta_lab2_reader")
     assert tx.execute("select count(*) from published.loads").fetchone() == (0,)
-    assert tx.execute("select count(*) from published.dim_sources").fetchone() == (2,)
+    assert tx.execute("select count(*) from published.dim_sources").fetchone() >= (2,)
     with pytest.raises(psycopg.errors.InsufficientPrivilege), tx.transaction():
         tx.execute("select * from bars.undo_load(gen_random_uuid())")

@@ -1,0 +1,314 @@
+"""What a price file is: its layout by its header or shape, its asset by its name or by request."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Final
+
+from ta_lab2.bars.formats import parquet
+from ta_lab2.bars.formats.layouts import LAYOUTS, Format, Layout
+from ta_lab2.bars.formats.mapping import Mapped
+from ta_lab2.bars.formats.moments import UNITS, moment, unit
+from ta_lab2.bars.formats.opening import RAW_LIMIT, Line, Stored, fault_of, printable
+from ta_lab2.errors import Refused
+
+_NAME: Final = re.compile(
+    r"([1-9][0-9]{0,8})_([A-Za-z0-9][A-Za-z0-9._-]*?)(\.csv|\.csv\.gz|\.zip|\.parquet)",
+    re.IGNORECASE | re.ASCII,
+)
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+#: How many lines tell whether their bars are days.
+_HEAD: Final = 500
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is said about files beside their names; None: nothing."""
+
+    asset_id: int | None = None
+    slug: str | None = None
+    symbol: str | None = None
+    session: str | None = None
+    source: str | None = None
+    layout: Layout | Mapped | None = None
+    #: Their candles are shorter than a day.
+    intraday: bool = False
+
+    @property
+    def is_of_exchange(self) -> bool:
+        """Whether they were said to be of a market that is not always open."""
+        return self.session not in (None, "CRYPTO")
+
+
+#: Nothing is said: the files speak for themselves.
+UNSAID: Final = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class PriceFile:
+    """A file whose asset and layout are known."""
+
+    stored: Stored
+    format: Format
+    asset_id: int
+    slug: str | None
+    symbol: str | None
+    session: str | None
+    source: str | None
+    #: A time of it that is no begin or end of a UTC day, as most of its times are; None: they are.
+    within: datetime | None = None
+    #: How long its candles are, None where they are daily.
+    resolution: timedelta | None = None
+
+    @property
+    def path(self) -> Path:
+        """What it is called in tables and messages."""
+        return self.stored.name
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns of ``bars.price_staging`` that this file fills."""
+        return tuple(column for _, column in self._staged())
+
+    def lines(self) -> Iterator[tuple[int, str, str | None, list[str | None]]]:
+        """Yield each line: its number, its text, what is wrong with it, and its cells as text.
+
+        A line is split on its own: a stray quote costs that line, not the rest of the file.
+        """
+        nothing: list[str | None] = [None] * len(self.columns())
+        day = self.columns().index("day")
+        written = UNITS.get(self.format.time or "")
+        for number, text, fault, cells in self._split():
+            kept = text[:RAW_LIMIT].replace("\0", "\\0")
+            if written and not fault and not written.fullmatch(cells[day]):
+                fault = f"time is not in {self.format.time}"
+            yield number, kept, fault, nothing if fault else [*cells]
+
+    def _staged(self) -> list[tuple[int, str]]:
+        # A ticker that was asked for goes before the file's own.
+        unwanted = "ticker" if self.symbol else None
+        return [(at, column) for at, column in self.format.staged if column != unwanted]
+
+    def _split(self) -> Iterator[tuple[int, str, str | None, list[str]]]:
+        """Yield each line's number, its text, what is wrong with it, and its cells of columns."""
+        places = [at for at, _ in self._staged()]
+        header = self.format.header
+        if self.stored.is_parquet():
+            names = [header[at] for at in places]
+            for number, cells in parquet.rows(self.stored.path, names):
+                text = ",".join(cells)
+                yield number, text, fault_of(text.encode()), cells
+            return
+        for line in islice(self.stored.lines(), self.format.above, None):
+            if not line.text.strip():
+                continue
+            fault, cells = _cells(line, self.format.delimiter)
+            if fault is None and len(cells) != len(header):
+                fault = f"{len(cells)} columns instead of {len(header)}"
+            yield (
+                line.number,
+                line.text,
+                fault,
+                [] if fault else [cells[at].strip() for at in places],
+            )
+
+
+def recognise(path: Path, wanted: Wanted = UNSAID, *, member: str = "") -> PriceFile:
+    """Return a file with its asset and layout; refuse one that has none, saying what is known."""
+    stored = Stored(path.absolute(), member)
+    is_parquet = stored.is_parquet()
+    if is_parquet:
+        parquet.verify(stored.path)
+        found = _of_names(stored, wanted, parquet.header(stored.path), is_parquet=True)
+    else:
+        stored.verify()
+        found = _of_text(stored, wanted)
+    asset_id, slug = _asset(stored, wanted)
+    file = PriceFile(
+        stored=stored,
+        format=found,
+        asset_id=asset_id,
+        slug=slug,
+        symbol=wanted.symbol,
+        session=wanted.session,
+        source=wanted.source
+        or (found.equity_source if wanted.is_of_exchange else None)
+        or found.source,
+    )
+    moments = _moments(file)
+    if wanted.intraday:
+        return replace(file, resolution=_resolution(file, moments))
+    _refuse_other_bars(file, moments)
+    return replace(file, within=_within(moments))
+
+
+def _of_text(stored: Stored, wanted: Wanted) -> Format:
+    """Return how a text file is read, from its first lines."""
+    mapped = wanted.layout if isinstance(wanted.layout, Mapped) else None
+    above = mapped.skip if mapped else 0
+    head = list(islice(stored.lines(), above, above + 2))
+    if not head or not head[0].text.strip():
+        raise Refused(f"{stored.name}: its first line is empty", "A header is expected there.")
+    if any(line.fault == "zero byte" for line in head[:1]):
+        raise Refused(
+            f"{stored.name} is not a text file",
+            "Unpack it, or save it as CSV in UTF-8, and load that.",
+        )
+    if mapped:
+        names = _cells(head[0], mapped.delimiter)[1]
+        return mapped.match(stored.name, [name.strip() for name in names])
+    for layout in _layouts(wanted):
+        for above, line in enumerate(head if layout.has_remark else head[:1], start=1):
+            names = [name.strip() for name in _cells(line, layout.delimiter)[1]]
+            found = layout.match(names, above=above)
+            if above == 1 and found is None and _is_candle(names):
+                found = layout.match_bare(names)
+            if found:
+                return found
+    raise _unknown(stored, wanted, printable(head[0].text))
+
+
+def _of_names(stored: Stored, wanted: Wanted, names: Sequence[str], *, is_parquet: bool) -> Format:
+    """Return how a file is read whose columns have names and no order."""
+    if isinstance(wanted.layout, Mapped):
+        return wanted.layout.match(stored.name, names)
+    for layout in _layouts(wanted):
+        found = layout.match(names, above=0, ordered=not is_parquet)
+        if found:
+            return found
+    raise _unknown(stored, wanted, printable(",".join(names)))
+
+
+def _layouts(wanted: Wanted) -> Sequence[Layout]:
+    return [wanted.layout] if isinstance(wanted.layout, Layout) else LAYOUTS
+
+
+def _unknown(stored: Stored, wanted: Wanted, first: str) -> Refused:
+    """Return the error for a file without a known header: what it lacks, and what is known."""
+    layouts = _layouts(wanted)
+    near = (_compared(layout, first) for layout in layouts)
+    hint = "--format and --mapping say how a file is read. Known are\n  " + "\n  ".join(
+        f"{layout.name}: {layout.headers[0]}" for layout in layouts
+    )
+    hint = "".join(f"{line}. " for line in near if line) + hint
+    return Refused(f"{stored.name}: its first line is no header that is known: {first[:200]}", hint)
+
+
+def _compared(layout: Layout, first: str) -> str | None:
+    """Return what a first line lacks to be a layout's header, None if that is far from it."""
+    missing, spare = layout.differs([name.strip(' "') for name in first.split(layout.delimiter)])
+    if len(missing) + len(spare) > 2:
+        return None
+    differences = [f"lacks {name or 'a first column'}" for name in missing]
+    differences += [f"has {name or 'a nameless column'} too many" for name in spare]
+    return f"For {layout.name} it {' and '.join(differences) or 'has another order'}"
+
+
+def _cells(line: Line, delimiter: str) -> tuple[str | None, list[str]]:
+    """Return what is wrong with a line, and its cells."""
+    if line.fault:
+        return line.fault, []
+    try:
+        return None, next(csv.reader([line.text], delimiter=delimiter, strict=True))
+    except csv.Error:
+        return "quotes do not match", []
+
+
+def _is_candle(cells: Sequence[str]) -> bool:
+    """Return whether cells are a time since 1970 and numbers."""
+    times = [unit(cell) for cell in cells[:1]]
+    return times not in ([], [None], ["date"]) and all(map(_NUMBER.fullmatch, cells[1:]))
+
+
+def _asset(stored: Stored, wanted: Wanted) -> tuple[int, str | None]:
+    """Return the asset's id and slug, from what was said or from the file's name."""
+    names = [Path(stored.member).name, stored.path.name] if stored.member else [stored.path.name]
+    named = next(filter(None, map(_NAME.fullmatch, names)), None)
+    if wanted.asset_id is None and named is None:
+        raise Refused(
+            f"{stored.name}: the name does not say which asset it is",
+            "Say --asset-id, or name it <CoinMarketCap id>_<slug>.csv, such as 1_bitcoin.csv.",
+        )
+    if named is None:
+        assert wanted.asset_id is not None
+        return wanted.asset_id, wanted.slug
+    if wanted.asset_id not in (None, int(named[1])):
+        raise Refused(
+            f"{stored.name}: its name says asset {named[1]}, --asset-id says {wanted.asset_id}",
+            "Rename the file, or leave --asset-id away.",
+        )
+    return int(named[1]), wanted.slug or named[2].lower()
+
+
+def _moments(file: PriceFile) -> list[datetime]:
+    """Return the different times of a file's first lines, in order."""
+    day = file.columns().index("day")
+    head = (row[day] for _, _, fault, row in islice(file.lines(), _HEAD) if not fault)
+    return sorted({at for text in head if text and (at := moment(text))})
+
+
+def _refuse_other_bars(file: PriceFile, moments: Sequence[datetime]) -> None:
+    """Refuse a file whose bars are shorter or longer than a day."""
+    bars = _shared(moments) or _of_weeks_or_months(moments)
+    if bars:
+        raise Refused(
+            f"{file.path}: {bars}; only daily candles are loaded",
+            "Fetch the daily candles of the same market."
+            + (" --intraday loads shorter ones." if _shared(moments) else ""),
+        )
+
+
+def _resolution(file: PriceFile, moments: Sequence[datetime]) -> timedelta:
+    """Return how long a file's candles are: how far most of them begin after each other."""
+    steps = Counter(later - earlier for earlier, later in pairwise(moments))
+    if not steps:
+        raise Refused(
+            f"{file.path}: it has too few times to tell how long its candles are",
+            "Two candles that follow each other are needed.",
+        )
+    step = steps.most_common(1)[0][0]
+    if step > _HOUR or _HOUR % step:
+        raise Refused(
+            f"{file.path}: its candles begin {step} after each other",
+            "Intraday candles have a length that divides the hour; daily ones are loaded without"
+            " --intraday.",
+        )
+    return step
+
+
+def _shared(moments: Sequence[datetime]) -> str | None:
+    """Return which day shows that there are several bars a day, None if nothing does."""
+    days = Counter(at.date() for at in moments)
+    shared = [at for at in moments if days[at.date()] > 1]
+    if not moments or 2 * len(shared) <= len(moments):
+        return None
+    first, second = shared[:2]
+    return f"its bars are intraday: {first:%Y-%m-%d} has {first:%H:%M:%S} and {second:%H:%M:%S}"
+
+
+def _within(moments: Sequence[datetime]) -> datetime | None:
+    """Return a time that shows that bars are no UTC days, None if most of them are."""
+    within = [at for at in moments if at.time().replace(microsecond=0) not in _ENDS]
+    return within[0] if within and 2 * len(within) >= len(moments) else None
+
+
+_ENDS: Final = (time(0, 0), time(23, 59, 59))
+
+
+def _of_weeks_or_months(moments: Sequence[datetime]) -> str | None:
+    """Return what shows that bars are longer than a day, None if nothing does."""
+    days = sorted({at.date() for at in moments})
+    if len(days) < 5:
+        return None
+    if all((later - earlier).days % 7 == 0 for earlier, later in pairwise(days)):
+        return "its bars are weeks: all begin on the same day of the week"
+    if all(day.day == days[0].day for day in days):
+        return "its bars are months: all begin on the same day of the month"
+    return None
