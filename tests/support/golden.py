@@ -67,6 +67,8 @@ line as (
         '    ' || pg_get_triggerdef(t.oid)
     from relation as r
     join pg_trigger as t on t.tgrelid = r.oid and not t.tgisinternal
+    -- Some versions of TimescaleDB have it, and others not.
+    where t.tgname <> 'ts_insert_blocker'
 )
 select l.text from line as l order by l.name, l.part, l.place
 """

@@ -26,7 +26,7 @@ volatile parallel unsafe
 as $$
 declare
     v_keys   text := (
-        select string_agg(format('s.%I', k.key), ', ' order by k.place)
+        select string_agg(format('%I', k.key), ', ' order by k.place)
         from unnest(p_keys) with ordinality as k (key, place)
     );
     v_bucket text := format('public.time_bucket(%L::interval, s.%I)', p_bucket, p_time);
@@ -39,7 +39,7 @@ begin
     perform set_config('role', p_role, true);
     -- Dynamic: on the other edition the statement may not even be tried.
     execute format(
-        'create materialized view %s with (timescaledb.continuous) as'
+        'create materialized view %s with (timescaledb.continuous, timescaledb.create_group_indexes = false) as'
             ' select %s, %s as %I, %s from %s as s group by %s, %s with no data',
         p_name, v_keys, v_bucket, p_time, p_values, p_source, v_keys, v_bucket
     );
@@ -50,6 +50,7 @@ begin
     execute format(
         'comment on view %s is %L', p_name, format('Continuous aggregate of %s by %s.', p_source, p_bucket)
     );
+    execute format('create index on %s (%s, %I)', p_name, v_keys, p_time);
     execute format('grant select on %s to %I', p_name, v_owner);
     -- What is taken away from the view goes from the table behind it too, which a refresh writes.
     execute format('revoke all on %s from %I', p_name, p_role);

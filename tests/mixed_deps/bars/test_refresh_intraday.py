@@ -6,8 +6,10 @@ All of this runs on whichever edition the test server has; what only one can do 
 from __future__ import annotations
 
 import random
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -25,6 +27,7 @@ from tests.support.intraday import DAY, FIVE, HOUR, VIEWS, candle, digest, refre
 
 #: Four days of five minutes.
 LENGTH = 4 * 288
+PAGE = Path(__file__).parents[3] / "docs" / "intraday.md"
 ROLL_UP = "functions/bars/roll_up_intraday.sql"
 
 
@@ -507,3 +510,10 @@ def test_the_command_rolls_up_and_says_so(conn, own_db, monkeypatch, capsys):
         assert "--rebuild only" in capsys.readouterr().err
     finally:
         the_settings.cache_clear()
+
+
+def test_the_pages_queries_work(conn):
+    intraday.put(conn, 1, history())
+    refresh(conn)
+    (query,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(conn.execute(query).fetchall()) == 24
