@@ -18,7 +18,7 @@ from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.features import queries
 
-_DONE: Final = re.compile(r"refresh_features: asset \d+ done, \d+ of (\d+)")
+_DONE: Final = re.compile(r"refresh_features: (\d+) more assets done, \d+ of (\d+)")
 
 
 def refresh(
@@ -104,7 +104,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
         def hear(line: str) -> None:
             if found := _DONE.match(line):
-                bar.update(task, advance=1, total=int(found[1]))
+                bar.update(task, advance=int(found[1]), total=int(found[2]))
             else:
                 console.say(line)
 

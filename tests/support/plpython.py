@@ -24,7 +24,18 @@ def _error(message: str, **facts: str) -> None:
     raise Raised(message, **facts)
 
 
-FAKE_PLPY = SimpleNamespace(error=_error)
+#: What the routines of a session share.
+GD: dict[str, Any] = {}
+
+
+def _execute(query: str) -> None:
+    """Run the one query that a kernel makes: it asks for the module that kernels share."""
+    assert query == "select db.packing()"
+    if "packing" not in GD:
+        compiled(body("functions/db/packing.sql"))()
+
+
+FAKE_PLPY = SimpleNamespace(error=_error, execute=_execute)
 
 
 def body(path: str) -> str:
@@ -39,7 +50,7 @@ def compiled(text: str, *arguments: str, gives: str = "") -> Callable[..., Any]:
     lines = [f"def routine({', '.join(arguments)}):", *text.splitlines()]
     if gives:
         lines.append(f"return {gives}")
-    space: dict[str, Any] = {"plpy": FAKE_PLPY}
+    space: dict[str, Any] = {"plpy": FAKE_PLPY, "GD": GD, "SD": {}}
     exec("\n    ".join(lines), space)
     return space["routine"]
 

@@ -13,13 +13,15 @@ create or replace function bars.log_dirty_range(
     p_table text default 'cmc_price_histories7'
 )
 returns void
-language sql
+language plpgsql
 volatile parallel unsafe
 as $$
-insert into bars.dirty_range (id, consumer, from_ts, to_ts)
-select p_id, c.consumer, p_from, p_to
-from bars.dim_consumers as c
-where c.reads = p_table
+begin
+    insert into bars.dirty_range (id, consumer, from_ts, to_ts)
+    select p_id, c.consumer, p_from, p_to
+    from bars.dim_consumers as c
+    where c.reads = p_table;
+end
 $$;
 
 comment on function bars.log_dirty_range(integer, timestamptz, timestamptz, text) is

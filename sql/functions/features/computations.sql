@@ -2,7 +2,8 @@
 --
 --     select * from features.computations();
 --
--- feature_type is the consumer's name in bars.dim_consumers too.
+-- feature_type is the consumer's name in bars.dim_consumers too, which says what table it reads.
+-- What another computation fills comes after that one. features.refresh_asset calls its step.
 --
 -- requires: functions/features/returns_kernel.sql
 

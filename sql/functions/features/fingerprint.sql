@@ -2,11 +2,12 @@
 --
 --     select features.fingerprint('features.returns_kernel');
 --
--- Digest of the kernel's text, the versions of numpy and scipy, and the bits that this machine
+-- Digest of the kernel's text and that of db.packing, the versions of numpy and scipy, and the bits that this machine
 -- gives for a fixed vector: logarithms of libm, quotients, sums along a row, roots.
 -- Stored beside each result: where it differs, old and new rows must not be mixed.
 -- Worked out once a session for each text; numpy and scipy cannot change under a running session.
 --
+-- requires: functions/db/packing.sql
 -- needs: plpython3u
 
 create or replace function features.fingerprint(p_kernel regproc)
@@ -15,9 +16,10 @@ language plpython3u
 stable parallel unsafe
 as $$
 text = plpy.execute(
-    "select p.prosrc from pg_catalog.pg_proc as p where p.oid = "
-    + plpy.quote_literal(p_kernel) + "::regproc"
-)[0]["prosrc"]
+    "select string_agg(p.prosrc, '' order by p.oid = 'db.packing'::regproc) as both"
+    " from pg_catalog.pg_proc as p where p.oid in ('db.packing'::regproc, "
+    + plpy.quote_literal(p_kernel) + "::regproc)"
+)[0]["both"]
 if text not in SD:
     import hashlib
     import math
@@ -41,4 +43,4 @@ return SD[text]
 $$;
 
 comment on function features.fingerprint(regproc) is
-    'Digest of a kernel''s text, of numpy''s and scipy''s version and of this machine''s arithmetic.';
+    'Digest of a kernel''s text, of packing''s, of numpy''s and scipy''s version and of this machine''s arithmetic.';

@@ -4,13 +4,15 @@
 
 create or replace function features.record_failure(p_id integer, p_sqlstate text, p_message text)
 returns void
-language sql
+language plpgsql
 volatile parallel unsafe
 as $$
-update features.refresh_state as s
-set failed_at = clock_timestamp(),
-    last_error = format('%s: %s', p_sqlstate, p_message)
-where s.id = p_id
+begin
+    update features.refresh_state as s
+    set failed_at = clock_timestamp(),
+        last_error = format('%s: %s', p_sqlstate, p_message)
+    where s.id = p_id;
+end
 $$;
 
 comment on function features.record_failure(integer, text, text) is

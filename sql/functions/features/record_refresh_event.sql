@@ -15,17 +15,19 @@ create or replace function features.record_refresh_event(
     p_message text
 )
 returns void
-language sql
+language plpgsql
 volatile parallel unsafe
 as $$
-insert into features.refresh_events as e (
-    id, run_id, started_at, ended_at, rows_read, rows_written, rows_unchanged, error_code, error_message
-)
-values (
-    -- A clock that is set back must not make an asset fail.
-    p_id, p_run_id, p_started_at, greatest(p_started_at, clock_timestamp()),
-    p_rows_read, p_rows_written, p_rows_unchanged, p_sqlstate, left(p_message, 2000)
-)
+begin
+    insert into features.refresh_events as e (
+        id, run_id, started_at, ended_at, rows_read, rows_written, rows_unchanged, error_code, error_message
+    )
+    values (
+        -- A clock that is set back must not make an asset fail.
+        p_id, p_run_id, p_started_at, greatest(p_started_at, clock_timestamp()),
+        p_rows_read, p_rows_written, p_rows_unchanged, p_sqlstate, left(p_message, 2000)
+    );
+end
 $$;
 
 comment on function features.record_refresh_event(

@@ -5,7 +5,8 @@
 -- Reads only. A candidate is a candle from the first that changed to the asset's last one: its
 -- row is worked out anew, and written only if it differs.
 --
--- requires: functions/features/assets_to_refresh.sql, functions/features/due_from.sql
+-- requires: functions/features/assets_to_refresh.sql, functions/features/due.sql
+-- requires: functions/features/fingerprints.sql
 
 create or replace function features.refresh_candidates(
     p_asset_ids integer[] default null,
@@ -15,22 +16,16 @@ returns table (id integer, feature_type text, from_ts timestamptz, candidates bi
 language plpgsql
 stable parallel unsafe
 as $$
+declare
+    v_ids integer[] := features._known_assets(p_asset_ids);
 begin
     return query
     select a.id, c.feature_type, f.from_ts, n.candidates
-    from unnest(features._known_assets(p_asset_ids)) as a (id)
+    from unnest(v_ids) as a (id)
     cross join features.computations() as c
-    cross join lateral features.due_from(
-        a.id,
-        c.feature_type,
-        (
-            select min(d.from_ts)
-            from bars.dirty_range as d
-            where d.id = a.id
-              and d.consumer = c.feature_type
-        ),
-        p_rebuild
-    ) as f (from_ts)
+    left join features.due(v_ids, p_rebuild, features.fingerprints()) as f
+        on f.id = a.id
+        and f.feature_type = c.feature_type
     cross join lateral (
         select count(*) as candidates
         from bars.cmc_price_histories7 as b

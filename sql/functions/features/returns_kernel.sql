@@ -19,6 +19,7 @@
 -- No recurrence, so no state: the candles before p_after are read again. p_whole says that there
 -- are none before those given; otherwise complete is false when more of them are needed.
 --
+-- requires: functions/db/packing.sql
 -- needs: plpython3u
 
 create or replace function features.returns_kernel(
@@ -39,7 +40,6 @@ create or replace function features.returns_kernel(
 language plpython3u
 immutable parallel unsafe
 as $$
-from bisect import bisect_left, insort
 from math import log
 
 import numpy as np
@@ -50,75 +50,91 @@ WINDOW = 252
 SIGMAS = 4
 FENCE = 1.5
 # Windows are laid out this many at a time: they stay in the processor's cache.
-BLOCK = 256
+BLOCK = 128
+NEAR = max(1, WINDOW // 30)
 
-INTEGER, STAMP, FLOAT, BOOLEAN = (23, ">i4"), (1184, ">i8"), (701, ">f8"), (16, "u1")
-
-
-def unpack(packed, kind):
-    """The values of array_send: a header of 20 bytes, then length and value of each."""
-    if packed is None:
-        return np.empty(0, kind)
-    pairs = np.frombuffer(packed, [("length", ">i4"), ("value", ">" + kind)], offset=20)
-    return pairs["value"].astype(kind)
+plpy.execute("select db.packing()")
+packing = GD["packing"]
 
 
-def iso(stamps):
-    """Microseconds since 2000 as text that PostgreSQL reads."""
-    moments = np.datetime64("2000-01-01", "us") + np.asarray(stamps, "m8[us]")
-    return [text + "Z" for text in np.datetime_as_string(moments)]
-
-
-def ratios(close, span):
-    """Each close over the one span rows earlier, nan where either is missing."""
-    found = np.full(len(close), np.nan)
-    with np.errstate(all="ignore"):
-        found[span:] = close[span:] / close[:-span]
+def ratios(close):
+    """Each close over the one so many rows earlier, nan where either is missing, by span."""
+    found = np.full((len(SPANS), len(close)), np.nan)
+    for row, span in zip(found, SPANS):
+        row[span:] = close[span:] / close[:-span]
     return found
 
 
 def logs(values):
     """The natural logarithms, nan of nan."""
-    found = np.full(len(values), np.nan)
+    found = np.full(values.shape, np.nan)
     known = ~np.isnan(values)
-    found[known] = list(map(log, values[known].tolist()))
+    logged = values[known]
+    found[known] = np.fromiter(map(log, logged.tolist()), float, len(logged))
     return found
+
+
+def windows_of(values):
+    """Every window, in the order in which they end; each is contiguous."""
+    return np.lib.stride_tricks.sliding_window_view(values, WINDOW)
 
 
 def moments(values, first):
     """Mean and sample deviation of the windows that end at value first, first + 1, ..."""
-    if len(values) <= first:
-        return np.empty(0), np.empty(0)
-    windows = np.lib.stride_tricks.sliding_window_view(values, WINDOW)[first - WINDOW + 1 :]
-    means, deviations = [], []
+    means = np.empty(max(len(values) - first, 0))
+    deviations = np.empty(len(means))
+    if not len(means):
+        return means, deviations
+    windows = windows_of(values)[first - WINDOW + 1 :]
+    # The mean of equal values is that value, though their sum may be rounded.
+    changes = np.concatenate([[0], np.cumsum(values[1:] != values[:-1])])[first - WINDOW + 1 :]
+    equal = changes[WINDOW - 1 :] == changes[: 1 - WINDOW]
     for at in range(0, len(windows), BLOCK):
-        block = np.array(windows[at : at + BLOCK], order="C")
-        with np.errstate(all="ignore"):
-            mean = block.sum(axis=1) / WINDOW
-            # The mean of equal values is that value, though their sum may be rounded.
-            mean = np.where((block == block[:, :1]).all(axis=1), block[:, 0], mean)
-            block -= mean[:, None]
-            block *= block
-            deviations.append(np.sqrt(block.sum(axis=1) / (WINDOW - 1)))
-        means.append(mean)
-    return np.concatenate(means), np.concatenate(deviations)
+        part = slice(at, at + BLOCK)
+        block = np.array(windows[part], order="C")
+        mean = block.sum(axis=1) / WINDOW
+        mean = np.where(equal[part], block[:, 0], mean)
+        block -= mean[:, None]
+        block *= block
+        means[part] = mean
+        deviations[part] = block.sum(axis=1)
+    return means, np.sqrt(deviations / (WINDOW - 1))
 
 
-def quartiles(values, first):
-    """First and third quartile of the windows that end before value first, first + 1, ..."""
-    lower, upper = [], []
-    if first < len(values):
-        values = values.tolist()
-        window = sorted(values[first - WINDOW : first])
-        low, low_part = divmod((WINDOW - 1) / 4, 1)
-        high, high_part = divmod((WINDOW - 1) * 3 / 4, 1)
-        low, high = int(low), int(high)
-        for oldest, value in zip(values[first - WINDOW :], values[first:]):
-            lower.append(window[low] + low_part * (window[low + 1] - window[low]))
-            upper.append(window[high] + high_part * (window[high + 1] - window[high]))
-            del window[bisect_left(window, oldest)]
-            insort(window, value)
-    return np.array(lower), np.array(upper)
+def beyond(values, lower, upper):
+    """Whether values lie outside the fences of their quartiles."""
+    reach = FENCE * (upper - lower)
+    return (values < lower - reach) | (values > upper + reach)
+
+
+def outside(values, first):
+    """Whether values first, first + 1, ... lie outside the fences of the windows before them."""
+    judged = values[first:]
+    found = np.zeros(len(judged), bool)
+    if not len(judged):
+        return found
+    windows = windows_of(values)[first - WINDOW : -1]
+    low, low_part = divmod((WINDOW - 1) / 4, 1)
+    high, high_part = divmod((WINDOW - 1) * 3 / 4, 1)
+    low, high = int(low), int(high)
+    # One ordered window stands for those up to NEAR before and after it. They have replaced NEAR of
+    # its values at most, so their quartiles are not within its places that lie as far inside: what
+    # is not beyond the fences of these is not beyond theirs. Rounding keeps the order.
+    centres = np.minimum(np.arange(NEAR, len(judged) + NEAR, 2 * NEAR), len(judged) - 1)
+    ordered = np.sort(windows[centres], axis=1)
+    inner = np.repeat(ordered[:, [low + 1 + NEAR, high - NEAR]], 2 * NEAR, axis=0)[: len(judged)]
+    doubtful = np.flatnonzero(beyond(judged, *inner.T))
+    for at in range(0, len(doubtful), BLOCK):
+        part = doubtful[at : at + BLOCK]
+        below, lower, upper, above = np.sort(windows[part], axis=1)[
+            :, [low, low + 1, high, high + 1]
+        ].T
+        found[part] = beyond(
+            judged[part],
+            below + low_part * (lower - below),
+            upper + high_part * (above - upper),
+        )
+    return found
 
 
 def scores(returns, first):
@@ -133,138 +149,95 @@ def scores(returns, first):
     rank = int(known[:first].sum())
     start = max(rank - 1, WINDOW - 1)
     mean, deviation = moments(values, start)
-    with np.errstate(all="ignore"):
-        z[rows[start:]] = (values[start:] - mean) / deviation
-        z[~np.isfinite(z)] = np.nan
+    scored = (values[start:] - mean) / deviation
+    scored[~np.isfinite(scored)] = np.nan
+    z[rows[start:]] = scored
 
-        flagged = values[start + 1 :]
-        far[rows[start + 1 :]] = np.abs(flagged - mean[:-1]) > SIGMAS * deviation[:-1]
-        lower, upper = quartiles(values, start + 1)
-        reach = FENCE * (upper - lower)
-        fenced[rows[start + 1 :]] = (flagged < lower - reach) | (flagged > upper + reach)
-    judged[rows[start + 1 :]] = True
+    later = rows[start + 1 :]
+    far[later] = np.abs(values[start + 1 :] - mean[:-1]) > SIGMAS * deviation[:-1]
+    fenced[later] = outside(values, start + 1)
+    judged[later] = True
     return z, far, fenced, judged
 
 
-def columns(sessions, close, first):
-    """The table's columns in its order, each as (type, values, where not null), from row first."""
-    everywhere = np.ones(len(sessions) - first, bool)
-    candle = ~np.isnan(close)
-    percent, logarithm, score = [], [], []
-    flags = [], []
-
-    def numbers(values):
-        return FLOAT, values, ~np.isnan(values)
-
-    for span in SPANS:
-        ratio = ratios(close, span)
-        odd = np.flatnonzero((ratio == 0) | np.isinf(ratio))
-        if len(odd):
+def refuse(ratio, sessions, close):
+    """An error that names the first of the returns that are no number, if there is one."""
+    for span, row, odd in zip(SPANS, ratio, (ratio == 0) | np.isinf(ratio)):
+        if odd.any():
+            at = int(odd.argmax())
             plpy.error(
                 "a return is beyond what a number can hold",
-                detail=f"Asset {p_id}, {iso(sessions[odd[:1]])[0]}, over {span} sessions: "
-                f"{close[odd[0] - span]!r} to {close[odd[0]]!r}.",
+                detail=f"Asset {p_id}, {packing.iso(sessions[at : at + 1])[0]}, over {span} sessions: "
+                f"{close[at - span]!r} to {close[at]!r}.",
                 hint="Correct the candle that is wrong.",
                 sqlstate="TA403",
             )
-        returns = ratio - 1
-        percent.append(numbers(returns[first:]))
-        logarithm.append(numbers(logs(ratio[first:])))
-        if span in SCORED:
-            z, far, fenced, judged = (each[first:] for each in scores(returns, first))
-            score.append(numbers(z))
-            flags[0].append((BOOLEAN, far, judged))
-            flags[1].append((BOOLEAN, fenced, judged))
+
+
+def columns(sessions, close, ratio, first):
+    """The table's columns in its order, each as (type, values, where not null), from row first."""
+    candle = ~np.isnan(close)
+    returns = ratio - 1
+    fresh = returns[:, first:]
+    known = ~np.isnan(fresh)
+    logarithms = logs(ratio[:, first:])
+    score = []
+    flags = [], []
+    for span in SCORED:
+        z, far, fenced, judged = (each[first:] for each in scores(returns[SPANS.index(span)], first))
+        score.append((packing.FLOAT, z, ~np.isnan(z)))
+        flags[0].append((packing.BOOLEAN, far, judged))
+        flags[1].append((packing.BOOLEAN, fenced, judged))
 
     at = np.flatnonzero(candle)
     gap = np.zeros(len(sessions), "i4")
     gap[at[1:]] = np.diff(at)
     return [
-        (INTEGER, np.full(len(everywhere), p_id), everywhere),
-        (STAMP, sessions[first:], everywhere),
-        (STAMP, sessions[first:], everywhere),
-        *percent,
-        *logarithm,
+        (packing.INTEGER, np.full(len(sessions) - first, p_id), None),
+        (packing.STAMP, sessions[first:], None),
+        (packing.STAMP, sessions[first:], None),
+        *((packing.FLOAT, values, present) for values, present in zip(fresh, known)),
+        *((packing.FLOAT, values, present) for values, present in zip(logarithms, known)),
         *score,
-        (INTEGER, gap[first:], gap[first:] > 0),
-        (BOOLEAN, ~candle[first:], everywhere),
+        (packing.INTEGER, gap[first:], gap[first:] > 0),
+        (packing.BOOLEAN, ~candle[first:], None),
         *flags[0],
         *flags[1],
     ]
 
 
-class Packed:
-    """Rows as bytes: laid out as record_send does, of which COPY's format is a part."""
-
-    def __init__(self, found):
-        layout = [("count", ">i4")]
-        for n, ((_, kind), _, _) in enumerate(found):
-            layout += [(f"type{n}", ">i4"), (f"length{n}", ">i4"), (f"value{n}", kind)]
-        table = np.empty(len(found[0][1]), layout)
-        table["count"] = len(found)
-        # COPY counts in two bytes and names no types.
-        self.record = np.ones((len(table), table.itemsize), bool)
-        copied = np.ones(table.itemsize, bool)
-        copied[:2] = False
-        for n, ((oid, kind), values, present) in enumerate(found):
-            table[f"type{n}"] = oid
-            table[f"length{n}"] = np.where(present, np.dtype(kind).itemsize, -1)
-            table[f"value{n}"] = values
-            at = table.dtype.fields[f"value{n}"][1]
-            self.record[:, at : at + np.dtype(kind).itemsize] = present[:, None]
-            copied[at - 8 : at - 4] = False
-        self.copied = self.record & copied
-        self.bytes = table.view("u1").reshape(len(table), table.itemsize)
-
-    def records(self):
-        """Each row as record_send gives it."""
-        whole = self.bytes[self.record].tobytes()
-        ends = np.cumsum(self.record.sum(axis=1)).tolist()
-        return [whole[start:end] for start, end in zip([0, *ends], ends)]
-
-    def tuples(self, chosen):
-        """The chosen rows in COPY's binary format."""
-        return self.bytes[chosen][self.copied[chosen]].tobytes()
-
-
-sessions, ts = unpack(p_sessions, "i8"), unpack(p_ts, "i8")
+sessions, ts = packing.unpack(p_sessions, "i8"), packing.unpack(p_ts, "i8")
 first = int(np.searchsorted(sessions, np.frombuffer(p_after, ">i8")[0], side="right"))
 place = np.minimum(np.searchsorted(sessions, ts), len(sessions) - 1)
 strays = np.flatnonzero(sessions[place] != ts)
 if len(strays):
     plpy.error(
         "a candle belongs to no session",
-        detail=f"Asset {p_id}, {iso(ts[strays[:1]])[0]}.",
+        detail=f"Asset {p_id}, {packing.iso(ts[strays[:1]])[0]}.",
         hint="A candle's ts is the last millisecond of its session; correct or delete it.",
         sqlstate="TA404",
     )
 close = np.full(len(sessions), np.nan)
-close[place] = unpack(p_close, "f8")
+close[place] = packing.unpack(p_close, "f8")
 
-if not p_whole and (
-    first < max(SPANS)
-    or any(np.isfinite(ratios(close, span)[:first]).sum() < WINDOW for span in SCORED)
-):
-    return False, None, 0, [], 0, None
+# Division by zero and overflow are found in what they leave behind.
+with np.errstate(all="ignore"):
+    ratio = ratios(close)
+    if not p_whole:
+        scored = ratio[[SPANS.index(span) for span in SCORED], :first]
+        if first < max(SPANS) or (np.isfinite(scored).sum(axis=1) < WINDOW).any():
+            return False, None, 0, [], 0, None
+    refuse(ratio, sessions, close)
+    laid = columns(sessions, close, ratio, first)
 
-rows = Packed(columns(sessions, close, first))
-# record_send has ts at this place, after the count and the id.
-key = slice(24, 32)
-stored = {record[key]: record for record in p_stored or ()}
-chosen, kept, gone = slice(None), {}, 0
-if stored:
-    fresh = {record[key]: (n, record) for n, record in enumerate(rows.records())}
-    kept = {stamp for stamp, (_, record) in fresh.items() if stored.get(stamp) == record}
-    chosen = [n for stamp, (n, _) in fresh.items() if stamp not in kept]
-    gone = len(stored.keys() - fresh.keys())
-stale = b"".join(stamp for stamp in stored if stamp not in kept)
+found = packing.differences(laid, p_stored, keys=2)
 return (
     True,
-    iso(ts[-1:])[0] if len(ts) else None,
-    len(kept),
-    iso(np.frombuffer(stale, ">i8").astype("i8")),
-    len(rows.bytes[chosen]) + gone,
-    rows.tuples(chosen),
+    packing.iso(ts[-1:])[0] if len(ts) else None,
+    found.unchanged,
+    packing.iso(found.stale[1]),
+    found.changed,
+    found.packed,
 )
 $$;
 

@@ -1,4 +1,4 @@
--- refresh_features(p_asset_ids, p_rebuild, p_dry_run): bring every asset's features up to date, a commit per asset.
+-- refresh_features(p_asset_ids, p_rebuild, p_dry_run): bring every asset's features up to date, a commit per batch.
 --
 --     call refresh_features();                        -- what pg_cron runs
 --     call refresh_features(p_asset_ids => '{1,1027}');
@@ -9,12 +9,15 @@
 -- Safe to stop at any moment, to run twice, and to run twice at once: work already
 -- committed stays, and sessions share the assets. No SET clause, no SECURITY DEFINER,
 -- no exception block round the COMMIT: each of them would forbid it.
--- A batch is one asset: its lock is free for the other session the sooner.
+-- A batch (features.refresh_batches) is one asset that is built whole, or up to fifty that only have
+-- news. Each asset is a sub-transaction: one that fails takes nothing of the others along.
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
 -- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
 -- only; once, turn what these left in refresh_events into traces, metrics and alerts.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
+-- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
+-- requires: functions/features/due.sql, functions/features/record_idle.sql
 -- requires: functions/features/refresh_asset.sql, functions/features/refresh_candidates.sql
 -- requires: functions/features/record_refresh_event.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
@@ -53,28 +56,36 @@ create or replace procedure public.refresh_features(
 language plpgsql
 as $$
 declare
-    v_started     timestamptz := clock_timestamp();
+    v_started      timestamptz := clock_timestamp();
     -- A caller may have set it for one transaction only.
-    v_correlation text := observability.correlation_id();
-    v_run         uuid;
-    v_ids         integer[];
-    v_id          integer;
-    v_began       timestamptz;
-    v_read        bigint;
-    v_written     bigint;
-    v_unchanged   bigint;
-    v_sqlstate    text;
-    v_message     text;
-    v_rows        bigint := 0;
-    v_done        integer := 0;
-    v_other       integer := 0;
-    v_failed      integer := 0;
+    v_correlation  text := observability.correlation_id();
+    v_run          uuid;
+    v_ids          integer[];
+    v_fingerprints jsonb;
+    v_batch        integer[];
+    v_mine         integer[];
+    v_due          integer[];
+    v_froms        jsonb;
+    v_id           integer;
+    v_began        timestamptz;
+    v_read         bigint;
+    v_written      bigint;
+    v_unchanged    bigint;
+    v_sqlstate     text;
+    v_message      text;
+    v_rows         bigint := 0;
+    v_done         integer := 0;
+    v_other        integer := 0;
+    v_failed       integer := 0;
+    v_told         integer := 0;
+    v_told_at      timestamptz := v_started;
 begin
     if p_dry_run then
         perform features._announce_candidates(p_asset_ids, p_rebuild);
         return;
     end if;
     v_ids := features.assets_to_refresh(p_asset_ids);
+    v_fingerprints := features.fingerprints();
     commit;
     begin
         perform features.close_refresh(r.run_id, p_abandoned => true)
@@ -86,47 +97,73 @@ begin
     v_run := observability.start_run('refresh_features', p_correlation_id => v_correlation);
     commit;
 
-    foreach v_id in array v_ids
+    for v_batch in
+        select b.ids
+        from features.refresh_batches(v_ids, p_rebuild, v_fingerprints) as b (ids)
     loop
         -- The asset's own row is the lock and ends with the commit: sessions share the work,
         -- none does it twice, and no reader can hold it (FOR UPDATE needs UPDATE). What another
         -- session began to read after this call began holds all that this call must see.
-        perform
-        from features.refresh_state as s
-        where s.id = v_id
-          and (s.refreshed_at < v_started or s.refreshed_at is null)
-        for update skip locked;
-        if not found then
-            v_other := v_other + 1;
-            continue;
-        end if;
+        select coalesce(array_agg(l.id order by l.id), '{}')
+        into v_mine
+        from (
+            select s.id
+            from features.refresh_state as s
+            where s.id = any (v_batch)
+              and (s.refreshed_at < v_started or s.refreshed_at is null)
+            order by s.id
+            for update skip locked
+        ) as l;
+        v_other := v_other + cardinality(v_batch) - cardinality(v_mine);
         v_began := clock_timestamp();
-        v_sqlstate := null;
-        v_message := null;
-        begin
-            select c.rows_read, c.rows_written, c.rows_unchanged
-            into v_read, v_written, v_unchanged
-            from features.refresh_asset(v_id, p_rebuild) as c;
-            v_rows := v_rows + v_written;
-        exception when others then
-            v_sqlstate := sqlstate;
-            -- PL/Python puts the name of its exception before the message; the code says it.
-            v_message := regexp_replace(sqlerrm, '^(spiexceptions|plpy)\.\w+: ', '');
-            v_read := null;
-            v_written := null;
-            v_unchanged := null;
-            v_failed := v_failed + 1;
-            perform features.record_failure(v_id, v_sqlstate, v_message);
-            raise warning 'refresh_features: asset % failed: %', v_id, v_message;
-        end;
-        perform features.record_refresh_event(
-            v_run, v_id, v_began, v_read, v_written, v_unchanged, v_sqlstate, v_message
-        );
+        select coalesce(array_agg(d.id order by d.id), '{}'), jsonb_object_agg(d.id, d.froms)
+        into v_due, v_froms
+        from (
+            select d.id, jsonb_object_agg(d.feature_type, d.from_ts) as froms
+            from features.due(v_mine, p_rebuild, v_fingerprints) as d
+            group by d.id
+        ) as d;
+        if cardinality(v_due) < cardinality(v_mine) then
+            perform features.record_idle(
+                v_run, array(select unnest(v_mine) except select unnest(v_due)), v_began
+            );
+        end if;
+        foreach v_id in array v_due
+        loop
+            v_began := clock_timestamp();
+            v_sqlstate := null;
+            v_message := null;
+            begin
+                select c.rows_read, c.rows_written, c.rows_unchanged
+                into v_read, v_written, v_unchanged
+                from features.refresh_asset(
+                    v_id, p_rebuild, v_fingerprints, v_froms -> v_id::text
+                ) as c;
+                v_rows := v_rows + v_written;
+            exception when others then
+                v_sqlstate := sqlstate;
+                -- PL/Python puts the name of its exception before the message; the code says it.
+                v_message := regexp_replace(sqlerrm, '^(spiexceptions|plpy)\.\w+: ', '');
+                v_read := null;
+                v_written := null;
+                v_unchanged := null;
+                v_failed := v_failed + 1;
+                perform features.record_failure(v_id, v_sqlstate, v_message);
+                raise warning 'refresh_features: asset % failed: %', v_id, v_message;
+            end;
+            perform features.record_refresh_event(
+                v_run, v_id, v_began, v_read, v_written, v_unchanged, v_sqlstate, v_message
+            );
+        end loop;
         commit;
-        v_done := v_done + 1;
-        raise notice 'refresh_features: asset % done, % of %, % rows, % s',
-            v_id, v_done + v_other, cardinality(v_ids), v_rows,
-            round(extract(epoch from clock_timestamp() - v_started), 1);
+        v_done := v_done + cardinality(v_mine);
+        if clock_timestamp() > v_told_at + interval '1 second' or v_done + v_other = cardinality(v_ids) then
+            raise notice 'refresh_features: % more assets done, % of %, % rows, % s',
+                v_done - v_told, v_done + v_other, cardinality(v_ids), v_rows,
+                round(extract(epoch from clock_timestamp() - v_started), 1);
+            v_told := v_done;
+            v_told_at := clock_timestamp();
+        end if;
     end loop;
     perform features.close_refresh(v_run, p_metadata => jsonb_build_object('left_to_others', v_other));
     commit;
@@ -146,4 +183,4 @@ end
 $$;
 
 comment on procedure public.refresh_features(integer[], boolean, boolean) is
-    'Refreshes features for the given assets (all by default), committing after each; a dry run writes nothing.';
+    'Refreshes features for the given assets (all by default), committing after each batch; a dry run writes nothing.';

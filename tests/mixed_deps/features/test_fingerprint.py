@@ -23,3 +23,9 @@ def test_another_text_of_the_kernel_is_another_arithmetic(tx):
     assert fingerprint(tx) != before
     contract.broken(tx, KERNEL)
     assert fingerprint(tx) == before
+
+
+def test_another_packing_is_another_arithmetic_too(tx):
+    before = fingerprint(tx)
+    contract.broken(tx, "functions/db/packing.sql", ("offset=20", "offset = 20"))
+    assert fingerprint(tx) != before

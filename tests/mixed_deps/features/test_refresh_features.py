@@ -82,7 +82,7 @@ def state(conn):
 def test_a_refresh_says_how_far_it_is_and_a_second_one_writes_nothing(conn):
     lines = refresh(conn)
     assert [line for line in lines if "done" in line][-1].startswith(
-        "refresh_features: asset 1027 done, 5 of 5, 995 rows"
+        "refresh_features: 5 more assets done, 5 of 5, 995 rows"
     )
     assert lines[-1].startswith("refresh_features: 5 assets, 995 rows,")
     before = digest(conn)

@@ -36,11 +36,19 @@ COLUMNS = {
 }
 
 
-def kernel(window: int = 252):
-    """The shipped kernel, with a shorter window where a test can't afford the real one."""
+def text_with(*changes: tuple[str, str]) -> str:
+    """The shipped kernel with something changed in it."""
     text = plpython.body(FILE)
-    assert text.count("WINDOW = 252\n") == 1
-    return plpython.compiled(text.replace("WINDOW = 252\n", f"WINDOW = {window}\n"), *ARGUMENTS)
+    for old, new in changes:
+        assert text.count(old) == 1, f"the kernel has {text.count(old)} times {old!r}"
+        text = text.replace(old, new)
+    return text
+
+
+def kernel(window: int = 252, *changes: tuple[str, str]):
+    """The shipped kernel, with a shorter window where a test can't afford the real one."""
+    text = text_with(("WINDOW = 252\n", f"WINDOW = {window}\n"), *changes)
+    return plpython.compiled(text, *ARGUMENTS)
 
 
 def run(routine, closes, *, after=None, whole=True, stored=()):
@@ -187,21 +195,41 @@ def test_a_candle_outside_the_sessions_is_an_error_that_names_it():
     assert "2000-01-02T00:00:00.000005Z" in caught.value.facts["detail"]
 
 
-def part(name: str):
+def part(name: str, *changes: tuple[str, str]):
     """A function of the kernel's own."""
-    text = plpython.body(FILE).split("sessions, ts = unpack(")[0]
+    text = text_with(*changes).split("sessions, ts = packing.unpack(")[0]
     return plpython.compiled(text, "p_id", gives=name)(7)
 
 
-def test_strided_input_gives_the_bits_of_contiguous_input():
+def strided_differs_in(*changes: tuple[str, str]) -> list[str]:
+    """The parts of the kernel that give other bits for strided input than for contiguous."""
     values = np.random.default_rng(4).normal(size=(1200, 3))
-    strided, contiguous = values[:, 1], np.ascontiguousarray(values[:, 1])
-    for name in ("moments", "quartiles"):
-        for one, other in zip(part(name)(strided, 252), part(name)(contiguous, 252), strict=True):
-            assert one.tobytes() == other.tobytes()
-    for one, other in zip(part("scores")(strided, 0), part("scores")(contiguous, 0), strict=True):
-        assert one.tobytes() == other.tobytes()
-    assert part("logs")(np.abs(strided)).tobytes() == part("logs")(np.abs(contiguous)).tobytes()
+    inputs = values[:, 1], np.ascontiguousarray(values[:, 1])
+    found = {}
+    for name, call in {
+        "moments": lambda routine, x: routine(x, 252),
+        "outside": lambda routine, x: [routine(x, 252)],
+        "scores": lambda routine, x: routine(x, 0),
+        "logs": lambda routine, x: [routine(np.abs(x))],
+    }.items():
+        routine = part(name, *changes)
+        found[name] = [[each.tobytes() for each in call(routine, x)] for x in inputs]
+    return [name for name, (one, other) in found.items() if one != other]
+
+
+def test_strided_input_gives_the_bits_of_contiguous_input():
+    assert strided_differs_in() == []
+
+
+def test_sums_that_follow_the_layout_of_their_input_are_found():
+    fault = ('block = np.array(windows[part], order="C")', "block = laid(windows[part], values)")
+    helper = (
+        "def moments(",
+        "def laid(windows, values):\n"
+        "    return np.array(windows, order='C' if values.strides == (8,) else 'F')\n\n\n"
+        "def moments(",
+    )
+    assert "moments" in strided_differs_in(fault, helper)
 
 
 def test_one_window_alone_gives_the_bits_that_it_gives_among_many():
@@ -213,21 +241,47 @@ def test_one_window_alone_gives_the_bits_that_it_gives_among_many():
         assert deviation.tobytes() == deviations[end - 251 : end - 250].tobytes()
 
 
+def test_the_flags_of_the_quartiles_are_those_of_every_window_by_itself():
+    chance = np.random.default_rng(6)
+    for values in (
+        chance.normal(size=700),
+        chance.standard_t(2, size=700),
+        chance.integers(-2, 3, 700) * 1.0,
+        np.where(chance.random(700) < 0.02, chance.normal(size=700), 0.25),
+    ):
+        found = part("outside")(values, 252)
+        for at, flag in enumerate(found):
+            low, high = np.quantile(values[at : at + 252], [0.25, 0.75])
+            reach = 1.5 * (high - low)
+            # numpy's quantile rounds otherwise: what lies on a fence is not told by it.
+            if (
+                min(abs(values[at + 252] - low + reach), abs(values[at + 252] - high - reach))
+                > 1e-12
+            ):
+                assert flag == (not low - reach <= values[at + 252] <= high + reach), at
+
+
 PROBE = """
 import hashlib, json, sys
-sys.path[:0] = json.loads(sys.argv[1])
+root, changes = json.loads(sys.argv[1])
+sys.path[:0] = [root]
 from tests.mocked_deps.features import test_returns_kernel as here
-print(hashlib.sha256(here.run(here.kernel(), here.market(900, without=13))[-1]).hexdigest())
+routine = here.kernel(252, *changes)
+print(hashlib.sha256(here.run(routine, here.market(900, without=13))[-1]).hexdigest())
 """
+FEATURES = [
+    name
+    for name in np._core._multiarray_umath.__cpu_dispatch__
+    if np._core._multiarray_umath.__cpu_features__.get(name)
+]
 
 
-def test_the_processor_s_widest_instructions_change_no_bit():
-    core = np._core._multiarray_umath
-    found = [name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name)]
+def digests_by_processor(*changes: tuple[str, str]) -> set[str]:
+    """What the kernel gives on a processor as it is, without AVX-512, and without anything."""
     digests = set()
-    for off in ("", " ".join(name for name in found if "512" in name), " ".join(found)):
+    for off in ("", " ".join(name for name in FEATURES if "512" in name), " ".join(FEATURES)):
         done = subprocess.run(
-            [sys.executable, "-c", PROBE, json.dumps([str(ROOT)])],
+            [sys.executable, "-c", PROBE, json.dumps([str(ROOT), changes])],
             env=os.environ | {"NPY_DISABLE_CPU_FEATURES": off},
             capture_output=True,
             text=True,
@@ -235,4 +289,16 @@ def test_the_processor_s_widest_instructions_change_no_bit():
         )
         assert done.returncode == 0, done.stderr
         digests.add(done.stdout)
-    assert len(digests) == 1
+    return digests
+
+
+def test_the_processor_s_widest_instructions_change_no_bit():
+    assert len(digests_by_processor()) == 1
+
+
+@pytest.mark.skipif(
+    not any("512" in name for name in FEATURES), reason="this processor has no AVX-512"
+)
+def test_logarithms_that_change_with_the_processor_are_found():
+    fault = ("np.fromiter(map(log, logged.tolist()), float, len(logged))", "np.log(logged)")
+    assert len(digests_by_processor(fault)) == 2

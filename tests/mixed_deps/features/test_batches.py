@@ -1,0 +1,136 @@
+"""What a refresh locks and commits together, and what it finds to do."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from ta_lab2.features import queries
+from tests.support import contract, prices
+
+ASSETS = range(1, 121)
+
+
+def batches(conn, rebuild=False):
+    found = conn.execute(
+        """
+        select b.ids
+        from features.refresh_batches(%s, %s, features.fingerprints()) as b (ids)
+        """,
+        (list(ASSETS), rebuild),
+    )
+    return [ids for (ids,) in found]
+
+
+def refresh(conn) -> str:
+    lines: list[str] = []
+    queries.refresh(conn, on_notice=lines.append)
+    return lines[-1]
+
+
+@pytest.fixture
+def conn(own_db, autocommit):
+    """A connection to a database with many assets of few days, refreshed."""
+    conn = autocommit(own_db)
+    conn.execute(
+        "insert into bars.dim_assets select n, 'T' || n, 't-' || n from generate_series(1, 120) n"
+    )
+    new_day(conn, 0)
+    new_day(conn, 1)
+    refresh(conn)
+    return conn
+
+
+def new_day(conn, number) -> None:
+    conn.execute(
+        """
+        insert into bars.cmc_price_histories7 (id, ts, open, high, low, close)
+        select a.id, %s, x, x, x, x
+        from bars.dim_assets as a
+        cross join lateral (select (1 + a.id + %s)::float8 as x) as c
+        """,
+        (prices.ts(number), number),
+    )
+
+
+def test_what_has_only_news_comes_in_fifties_and_what_is_built_whole_alone(conn):
+    assert [len(batch) for batch in batches(conn)] == [50, 50, 20]
+    assert [id_ for batch in batches(conn) for id_ in batch] == list(ASSETS)
+    assert [len(batch) for batch in batches(conn, rebuild=True)] == [1] * 120
+    conn.execute("delete from features.feature_state where id = 7")
+    conn.execute("update features.feature_state set fingerprint = 'another' where id = 60")
+    found = batches(conn)
+    assert sorted(id_ for batch in found for id_ in batch) == list(ASSETS)
+    assert sorted(map(len, found)) == [1, 1, 18, 50, 50]
+    assert [7] in found
+    assert [60] in found
+
+
+def test_nothing_due_writes_no_row_and_says_so_of_every_asset(conn):
+    assert "120 assets, 0 rows" in refresh(conn)
+    run = conn.execute(
+        """
+        select w.metadata ->> 'assets', w.metadata ->> 'rows_read'
+        from observability.workflow_state as w
+        order by w.created_at desc
+        limit 1
+        """
+    ).fetchone()
+    assert run == ("120", "0")
+
+
+def test_one_asset_that_fails_takes_nothing_of_its_batch_along(conn):
+    new_day(conn, 2)
+    conn.execute(
+        "alter table features.cmc_returns_daily add constraint no check (id <> 30) not valid"
+    )
+    assert re.search(r"120 assets, 119 rows, .* 1 failed", refresh(conn))
+    conn.execute("alter table features.cmc_returns_daily drop constraint no")
+    assert "120 assets, 1 rows" in refresh(conn)
+
+
+def test_a_kill_loses_a_batch_and_no_more(conn, own_db, autocommit):
+    new_day(conn, 2)
+    slow = autocommit(own_db)
+    conn.execute(
+        """
+        create function public.stop_at() returns trigger language plpgsql as $$
+        begin
+            perform pg_sleep(60);
+            return new;
+        end $$
+        """
+    )
+    conn.execute(
+        """
+        create trigger stop_at before insert on features.cmc_returns_daily
+        for each row when (new.id = 70) execute function public.stop_at()
+        """
+    )
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(refresh, slow)
+        contract.wait_for_sleep(conn, slow.info.backend_pid)
+        conn.execute("select pg_terminate_backend(%s)", (slow.info.backend_pid,))
+        with pytest.raises(psycopg.OperationalError):
+            run.result()
+    conn.execute("drop trigger stop_at on features.cmc_returns_daily")
+    there = conn.execute(
+        "select r.id from features.cmc_returns_daily as r where r.ts = %s order by 1",
+        (prices.ts(2),),
+    ).fetchall()
+    assert [id_ for (id_,) in there] == list(range(1, 51))
+    assert "120 assets, 70 rows" in refresh(conn)
+    found = contract.digest(conn)
+    assert found == contract.full(conn)
+
+
+def test_two_sessions_share_the_batches(conn, own_db, autocommit):
+    new_day(conn, 2)
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(refresh, [autocommit(own_db), autocommit(own_db)]))
+    done = [re.search(r"(\d+) assets, (\d+) rows", line).groups() for line in said]
+    assert sum(int(assets) for assets, _ in done) == 120
+    assert sum(int(rows) for _, rows in done) == 120
