@@ -74,6 +74,7 @@ def run() -> None:
             if at_head(raw, set(context.get_context().get_current_heads())):
                 applied = routines.apply(raw, routines.discover(shipped("sql")), say=say)
                 raw.execute("select db.make_registered_time_series()")
+                raw.execute("select bars.make_intraday_rollups()")
                 say(f"{applied} routine files applied" if applied else "routines are up to date")
 
 

@@ -105,3 +105,21 @@ class UnknownTimeframe(DatabaseRaised, sqlstate="TA235"):
     """No timeframe has that name."""
 
     exit_code = 2
+
+
+class IntradayIsKept(DatabaseRaised, sqlstate="TA241"):
+    """A TRUNCATE would remove intraday candles without a trace."""
+
+    exit_code = 2
+
+
+class EditionWasChanged(DatabaseRaised, sqlstate="TA242"):
+    """The bars of intraday candles are continuous aggregates, and this server has none."""
+
+    exit_code = 2
+
+
+class IntradayWasRevised(DatabaseRaised, sqlstate="TA243"):
+    """A load that is to be taken back revised intraday candles, whose versions are not kept."""
+
+    exit_code = 2

@@ -25,6 +25,7 @@ from ta_lab2.errors import Refused
 BEGINNING: Final = datetime(2010, 1, 1, tzinfo=UTC)
 #: So many of the stored candles are read again, so that a revised one is seen.
 REREAD: Final = 5
+DAY: Final = timedelta(days=1)
 #: Exchange and database may differ by this much about the time.
 SKEW: Final = timedelta(seconds=60)
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -51,6 +52,18 @@ class Loaded:
     #: When the candle began, None when that cannot be read; and why it is not loaded.
     rejects: tuple[tuple[datetime | None, str], ...]
     made_source: bool
+
+
+def resolution_of(market: Market) -> timedelta | None:
+    """Return how long a market's candles are, None where they are daily."""
+    return market.step if market.step < DAY else None
+
+
+def stored_from(conn: Connection, market: Market, asset_id: int, source: str) -> Stored | None:
+    """Return what is stored of a market's candles, None when nothing is."""
+    if resolution := resolution_of(market):
+        return queries.stored_intraday(conn, asset_id, source, resolution=resolution, reread=REREAD)
+    return queries.stored_from(conn, asset_id, source, step=market.step, reread=REREAD)
 
 
 def check_clocks(market: Market, now: datetime) -> None:
@@ -91,7 +104,9 @@ def target(conn: Connection, market: Market, asset_id: int | None, slug: str | N
 
 def check_market(conn: Connection, market: Market, asset_id: int, source: str) -> None:
     """Refuse candles of another market than the last ones: each would replace the other's."""
-    before = queries.last_file(conn, asset_id, source, like="ccxt:%")
+    before = queries.last_file(
+        conn, asset_id, source, like="ccxt:%", resolution=resolution_of(market)
+    )
     if before not in {None, market.file}:
         raise Refused(
             f"asset {asset_id} has candles of {before}, this is {market.file}",
@@ -166,6 +181,7 @@ def load(
             sha256=None,
             extend=extend,
             switch=switch,
+            resolution=resolution_of(market),
         )
         rejects = (
             queries.reasons(conn, market.file, {line: each.raw for line, each in lines.items()})

@@ -144,7 +144,8 @@ def load(
     with file.stored.path.open("rb") as bytes_of:
         sha256 = hashlib.file_digest(bytes_of, "sha256").hexdigest()
     with _explained(file), conn.transaction():
-        refuse_other_days(conn, file)
+        if file.resolution is None:
+            refuse_other_days(conn, file)
         queries.stage(conn, number, file.columns(), file.lines())
         slug = queries.register(
             conn, file.asset_id, slug=file.slug, symbol=file.symbol, session=file.session
@@ -160,6 +161,7 @@ def load(
             sha256=sha256,
             extend=extend,
             switch=switch,
+            resolution=file.resolution,
         )
         return Loaded(number, file, slug, queries.symbol(conn, file.asset_id), source, counts)
 

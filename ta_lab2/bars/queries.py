@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from psycopg import Connection, sql
+from psycopg.errors import Diagnostic
 from psycopg.rows import class_row
 
 from ta_lab2.bars import errors as errors  # the classes of the SQLSTATEs that are raised here
@@ -101,22 +102,35 @@ def load_staged(
     extend: bool,
     switch: bool,
     session: str | None = None,
+    resolution: timedelta | None = None,
 ) -> Counts:
-    """Turn the staged lines of one load into candles; return what became of them."""
+    """Turn the staged lines of one load into candles; return what became of them.
+
+    With a resolution they are intraday candles of that length, else daily ones.
+    """
+    routine, length = (
+        ("bars.load_staged_prices", "")
+        if resolution is None
+        else ("bars.load_staged_intraday", "p_resolution => %(resolution)s,")
+    )
+    statement = sql.SQL(
+        """
+        select c.loaded, c.unchanged, c.revised, c.rejected, c.forming,
+            c.other_source, c.other_differing, c.other_new
+        from {}(
+            %(load)s, %(file)s, %(id)s, %(slug)s, {}
+            p_columns => %(columns)s::text[],
+            p_source => %(source)s,
+            p_sha256 => %(sha256)s,
+            p_extend => %(extend)s,
+            p_switch => %(switch)s,
+            p_session => %(session)s
+        ) as c
+        """
+    ).format(sql.SQL(routine), sql.SQL(length))
     with conn.cursor(row_factory=class_row(Counts)) as cursor, translated():
         cursor.execute(
-            """
-            select c.loaded, c.unchanged, c.revised, c.rejected, c.forming,
-                c.other_source, c.other_differing, c.other_new
-            from bars.load_staged_prices(
-                %(load)s, %(file)s, %(id)s, %(slug)s, %(columns)s::text[],
-                p_source => %(source)s,
-                p_sha256 => %(sha256)s,
-                p_extend => %(extend)s,
-                p_switch => %(switch)s,
-                p_session => %(session)s
-            ) as c
-            """,
+            statement,
             {
                 "load": load,
                 "file": str(file),
@@ -128,6 +142,7 @@ def load_staged(
                 "extend": extend,
                 "switch": switch,
                 "session": session,
+                "resolution": resolution,
             },
         )
         counts = cursor.fetchone()
@@ -249,6 +264,42 @@ def stored_from(
         return cursor.fetchone()
 
 
+def stored_intraday(
+    conn: Connection, asset_id: int, source: str, *, resolution: timedelta, reread: int
+) -> Stored | None:
+    """Return the same of an asset's intraday candles of one resolution."""
+    with conn.cursor(row_factory=class_row(Stored)) as cursor:
+        cursor.execute(
+            """
+            with own as (
+                select c.ts
+                from bars.intraday_candles as c
+                where c.id = %(id)s
+                  and c.resolution = %(resolution)s
+                  and exists (
+                      select
+                      from bars.loads as l
+                      where l.id = c.id
+                        and l.resolution = c.resolution
+                        and l.recorded_at = c.recorded_at
+                        and l.source = %(source)s
+                  )
+            )
+            select
+                min(o.ts) as first,
+                max(o.ts) as last,
+                (
+                    select min(t.ts)
+                    from (select e.ts from own as e order by e.ts desc limit %(reread)s) as t
+                ) as again
+            from own as o
+            having count(*) > 0
+            """,
+            {"id": asset_id, "resolution": resolution, "source": source, "reread": reread},
+        )
+        return cursor.fetchone()
+
+
 def now(conn: Connection) -> datetime:
     """Return the database's time."""
     row = conn.execute("select clock_timestamp()").fetchone()
@@ -284,8 +335,15 @@ def assets_loaded_from(conn: Connection, file: str) -> list[tuple[int, str]]:
     ).fetchall()
 
 
-def last_file(conn: Connection, asset_id: int, source: str, *, like: str) -> str | None:
-    """Return the last file that brought an asset candles of a source, of those so named."""
+def last_file(
+    conn: Connection,
+    asset_id: int,
+    source: str,
+    *,
+    like: str,
+    resolution: timedelta | None = None,
+) -> str | None:
+    """Return the last file that brought a series candles of a source, of those so named."""
     row = conn.execute(
         """
         select l.file
@@ -293,12 +351,13 @@ def last_file(conn: Connection, asset_id: int, source: str, *, like: str) -> str
         where l.id = %s
           and l.source = %s
           and l.file like %s
+          and l.resolution is not distinct from %s
           and l.recorded_at is not null
           and l.undone_at is null
         order by l.recorded_at desc
         limit 1
         """,
-        (asset_id, source, like),
+        (asset_id, source, like, resolution),
     ).fetchone()
     return None if row is None else str(row[0])
 
@@ -343,10 +402,19 @@ def reasons(conn: Connection, file: str, lines: Mapping[int, str]) -> list[Rejec
         return cursor.fetchall()
 
 
-def source(conn: Connection, asset_id: int) -> str | None:
-    """Return where an asset's candles come from, None before the first."""
+def source(conn: Connection, asset_id: int, resolution: timedelta | None = None) -> str | None:
+    """Return where a series' candles come from, None before the first."""
     row = conn.execute(
-        "select t.source from bars.price_state as t where t.id = %s", (asset_id,)
+        """
+        select t.source
+        from bars.price_state as t
+        where t.id = %(id)s and %(length)s::interval is null
+        union all
+        select t.source
+        from bars.intraday_state as t
+        where t.id = %(id)s and t.resolution = %(length)s::interval
+        """,
+        {"id": asset_id, "length": resolution},
     ).fetchone()
     return None if row is None else row[0]
 
@@ -374,3 +442,27 @@ def rejects(conn: Connection, file: Path, *, limit: int) -> list[Reject]:
             (str(file), limit),
         )
         return cursor.fetchall()
+
+
+def refresh_intraday(
+    conn: Connection,
+    *,
+    rebuild: bool = False,
+    on_notice: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run ``refresh_intraday``, passing each of its lines to ``on_notice``.
+
+    The connection must be in autocommit mode: the procedure commits as it goes.
+    """
+    if not conn.autocommit:
+        raise ValueError("refresh_intraday needs an autocommit connection")
+
+    def heard(diag: Diagnostic) -> None:
+        on_notice(diag.message_primary or "")
+
+    conn.add_notice_handler(heard)
+    try:
+        with translated():
+            conn.execute("call public.refresh_intraday(%s)", (rebuild,))
+    finally:
+        conn.remove_notice_handler(heard)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Interval,
     Table,
     Text,
     Uuid,
@@ -163,6 +164,7 @@ loads = Table(
     Column("other_differing", BigInteger, nullable=False),
     Column("other_new", BigInteger, nullable=False),
     Column("undone_at", TIMESTAMP(timezone=True)),
+    Column("resolution", Interval),
     Index("loads_by_asset", "id", "recorded_at"),
     schema="bars",
 )
@@ -187,5 +189,46 @@ cmc_price_bars_multi_tf = Table(
     Column("is_partial_end", Boolean, nullable=False),
     Column("count_days", Integer, nullable=False),
     Column("count_missing_days", Integer, nullable=False),
+    schema="bars",
+)
+
+intraday_candles = Table(
+    "intraday_candles",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("resolution", Interval, primary_key=True),
+    Column("ts", TIMESTAMP(timezone=True), primary_key=True),
+    Column("open", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("close", Double, nullable=False),
+    Column("volume", Double),
+    Column("recorded_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="bars",
+)
+
+intraday_state = Table(
+    "intraday_state",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("resolution", Interval, primary_key=True),
+    Column("source", Text, ForeignKey(dim_sources.c.source)),
+    schema="bars",
+)
+
+intraday_rollups = Table(
+    "intraday_rollups",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("bucket", Interval, primary_key=True),
+    Column("resolution", Interval, primary_key=True),
+    Column("ts", TIMESTAMP(timezone=True), primary_key=True),
+    Column("open", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("close", Double, nullable=False),
+    Column("volume", Double),
+    Column("candles", BigInteger, nullable=False),
+    Column("last_ts", TIMESTAMP(timezone=True), nullable=False),
     schema="bars",
 )

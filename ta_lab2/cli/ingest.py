@@ -55,6 +55,10 @@ def ingest(
         str | None,
         typer.Option(help="When a new asset trades: a row of dim_sessions. [default: CRYPTO]"),
     ] = None,
+    intraday: Annotated[
+        bool,
+        typer.Option("--intraday", help="Their candles are shorter than a day; an hour at most."),
+    ] = False,
     extend: Annotated[
         bool,
         typer.Option("--extend", help="Store sessions that the asset's own source does not have."),
@@ -71,14 +75,21 @@ def ingest(
         typer.Option(metavar="LOAD", help="Take a load back; `select * from loads` lists them."),
     ] = None,
 ) -> None:
-    """Load daily prices. Every file is a transaction; loading a file again changes nothing.
+    """Load prices, daily ones by default. Every file is a transaction; again changes nothing.
 
     If one of the files cannot be read or its layout is not known, nothing is loaded.
     Candles of an exchange: `ta-lab2 ingest ccxt --help`.
     """
     if undo is not None:
         said = (source, format_name, mapping_file, asset_id, slug, symbol, session)
-        if files or extend or switch or dry_run or any(each is not None for each in said):
+        if (
+            files
+            or intraday
+            or extend
+            or switch
+            or dry_run
+            or any(each is not None for each in said)
+        ):
             raise Refused("--undo takes a load back and goes with nothing else")
         _undo(undo)
         return
@@ -97,6 +108,7 @@ def ingest(
         symbol=_word("--symbol", symbol),
         session=session,
         source=source,
+        intraday=intraday,
         layout=(
             mapping.read(mapping_file)
             if mapping_file is not None
@@ -128,6 +140,8 @@ def ingest(
         for loaded in done:
             _show_rejects(conn, loaded)
             _show_other_source(conn, loaded)
+    if intraday:
+        console.say("their bars of an hour and of a day: ta-lab2 refresh --intraday")
     which = str(done[0].load) if len(done) == 1 else "LOAD"
     console.say(f"to take it back: ta-lab2 ingest --undo {which}")
     if len(done) > 1:
@@ -158,6 +172,7 @@ def _show_preview(file: PriceFile) -> None:
         str(file.path),
         f"  asset    {asset}",
         f"  format   {file.format.name}: {file.format.title}",
+        *([f"  candles  {file.resolution} long"] if file.resolution else []),
         f"  source   {source}",
         f"  columns  {columns}",
         f"  lines    {seen.lines:,} {days}, {seen.faulty:,} that cannot be split",
@@ -219,7 +234,7 @@ def _show_other_source(conn: psycopg.Connection, loaded: prices.Loaded) -> None:
     counts = loaded.counts
     if not counts.other_source:
         return
-    own = queries.source(conn, loaded.file.asset_id)
+    own = queries.source(conn, loaded.file.asset_id, loaded.file.resolution)
     console.say(
         f"{loaded.file.path}: {loaded.symbol} comes from {own}, this is {loaded.source}:"
         f" {counts.other_source:,} lines left out, of them {counts.other_differing:,} with other"

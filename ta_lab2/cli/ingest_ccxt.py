@@ -15,6 +15,7 @@ from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 
 _SHOWN_REJECTS: Final = 5
+_TIMEFRAMES: Final = ("1d", "1h", "30m", "15m", "5m", "3m", "1m")
 
 
 def ccxt(
@@ -54,6 +55,12 @@ def ccxt(
     switch: Annotated[
         bool, typer.Option("--switch", help="Make this the source of the asset from now on.")
     ] = False,
+    timeframe: Annotated[
+        str,
+        typer.Option(
+            metavar="LENGTH", help="How long a candle is: 1d, or 1h, 30m, 15m, 5m, 3m, 1m."
+        ),
+    ] = "1d",
     url: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +68,7 @@ def ccxt(
         ),
     ] = None,
 ) -> None:
-    """Load daily candles of an exchange. No account or key is needed.
+    """Load candles of an exchange, daily ones by default. No account or key is needed.
 
     Goes on where the last run ended, also after Ctrl-C: every answer is a transaction. A file that
     is called ccxt is loaded as ./ccxt.
@@ -73,7 +80,11 @@ def ccxt(
         )
     begin = _moment(since)
     exchange.require()
-    market = exchange.Market(name, symbol, url=url, say=console.say)
+    if timeframe not in _TIMEFRAMES:
+        raise Refused(
+            f"candles of {timeframe} are not kept", f"Take one of {', '.join(_TIMEFRAMES)}."
+        )
+    market = exchange.Market(name, symbol, timeframe=timeframe, url=url, say=console.say)
     try:
         with psycopg.connect(
             app_conninfo(), autocommit=True, application_name="ta-lab2 ingest ccxt"
@@ -117,13 +128,16 @@ def _load(
         feed.check_market(conn, market, to.asset_id, source)
     if market.quote != "USD":
         console.say(f"{market.name}: its prices in {market.quote} are taken as US dollars")
-    stored = (
-        None
-        if again
-        else queries.stored_from(conn, to.asset_id, source, step=market.step, reread=feed.REREAD)
-    )
+    stored = None if again else feed.stored_from(conn, market, to.asset_id, source)
+    resolution = feed.resolution_of(market)
+    if resolution and stored is None and begin is None:
+        raise Refused(
+            f"a whole history of {market.timeframe} candles would be millions",
+            "Say by --since where it is to begin.",
+        )
+    shown = "%Y-%m-%d %H:%M" if resolution else "%Y-%m-%d"
     if stored is not None:
-        console.say(f"{market.name}: stored to {stored.last:%Y-%m-%d}, reading on from there")
+        console.say(f"{market.name}: stored to {stored.last:{shown}}, reading on from there")
     done: list[feed.Loaded] = []
     try:
         for candles in feed.answers(market, stored, begin, now):
@@ -131,14 +145,14 @@ def _load(
                 conn, market, to, candles, source=source, extend=extend, switch=switch
             )
             if stored is None and not done and loaded.first:
-                console.say(f"{market.name}: its history begins on {loaded.first:%Y-%m-%d}")
+                console.say(f"{market.name}: its history begins on {loaded.first:{shown}}")
             done.append(loaded)
-            _say(market, source, loaded)
+            _say(market, source, loaded, shown)
     finally:
         if done:
-            _sum_up(market, to, done)
+            _sum_up(market, to, done, shown)
     if any(each.counts.other_source for each in done):
-        own = queries.source(conn, to.asset_id)
+        own = queries.source(conn, to.asset_id, resolution)
         console.say(
             f"{market.name}: the asset's candles come from {own}, these are {source}'s;"
             " --extend stores new sessions, --switch makes this the source"
@@ -151,17 +165,17 @@ def _load(
         )
 
 
-def _say(market: exchange.Market, source: str, loaded: feed.Loaded) -> None:
+def _say(market: exchange.Market, source: str, loaded: feed.Loaded, shown: str) -> None:
     """Print how far it is."""
     if loaded.made_source:
         console.say(f"{source} is a new row of dim_sources: its volumes count units of the asset")
     if loaded.last:
         console.say(
-            f"{market.name}: to {loaded.last:%Y-%m-%d}, {loaded.counts.loaded:,} candles loaded"
+            f"{market.name}: to {loaded.last:{shown}}, {loaded.counts.loaded:,} candles loaded"
         )
 
 
-def _sum_up(market: exchange.Market, to: feed.Target, done: list[feed.Loaded]) -> None:
+def _sum_up(market: exchange.Market, to: feed.Target, done: list[feed.Loaded], shown: str) -> None:
     """Print what became of all candles, why some were rejected, and how to take it back."""
     names = ("loaded", "unchanged", "revised", "rejected", "forming", "other_source")
     sums = {name: sum(getattr(each.counts, name) for each in done) for name in names}
@@ -172,7 +186,7 @@ def _sum_up(market: exchange.Market, to: feed.Target, done: list[feed.Loaded]) -
     )
     rejects = [each for loaded in done for each in loaded.rejects]
     for start, reason in rejects[:_SHOWN_REJECTS]:
-        day = f"{start:%Y-%m-%d}" if start else "without a date"
+        day = f"{start:{shown}}" if start else "without a date"
         console.say(f"{market.name} {day}: {reason}")
     if len(rejects) > _SHOWN_REJECTS:
         console.say("the others: select * from price_rejects")

@@ -12,8 +12,10 @@ import psycopg
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ta_lab2.bars import queries as prices
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
+from ta_lab2.errors import Refused
 from ta_lab2.features import queries
 
 _DONE: Final = re.compile(r"refresh_features: (\d+) more assets done, \d+ of (\d+)")
@@ -32,8 +34,16 @@ def refresh(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is due and write nothing.")
     ] = False,
+    intraday: Annotated[
+        bool, typer.Option("--intraday", help="The bars of intraday candles, not the features.")
+    ] = False,
 ) -> None:
     """Bring the features up to date. Safe to stop, to repeat, and to run twice at once."""
+    if intraday:
+        if assets or sessions > 1 or dry_run:
+            raise Refused("--intraday goes with --rebuild only")
+        _roll_up(rebuild)
+        return
     ids = _ids(assets)
     count = 1 if dry_run else sessions
     with ExitStack() as stack:
@@ -60,6 +70,20 @@ def refresh(
                 raise
     for run in runs:
         run.result()
+
+
+def _roll_up(rebuild: bool) -> None:
+    """Bring the bars of intraday candles up to date."""
+    with psycopg.connect(
+        app_conninfo(), autocommit=True, application_name="ta-lab2 refresh"
+    ) as conn:
+        prices.refresh_intraday(conn, rebuild=rebuild, on_notice=_say_own)
+
+
+def _say_own(line: str) -> None:
+    """Pass on what our procedure says; TimescaleDB's own notices explain nothing here."""
+    if line.startswith("refresh_intraday: "):
+        console.say(line)
 
 
 @contextmanager

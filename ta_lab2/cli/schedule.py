@@ -22,16 +22,20 @@ def schedule(
     at: Annotated[
         str, typer.Option(metavar="CRON", help="When, as a cron expression in UTC.")
     ] = "10 0 * * *",
+    intraday_at: Annotated[
+        str, typer.Option(metavar="CRON", help="The same for the bars of intraday candles.")
+    ] = "5 * * * *",
 ) -> None:
-    """Let pg_cron bring the features up to date, by default every day at 00:10 UTC."""
+    """Let pg_cron bring features (daily, 00:10 UTC) and intraday bars (hourly) up to date."""
     with _connect(app_conninfo()) as conn:
         database = conn.info.dbname
         try:
-            queries.schedule(conn, at)
+            queries.schedule(conn, at, intraday_at=intraday_at)
         except CronElsewhere as error:
             with _connect_to_cron(error) as cron:
-                queries.schedule_elsewhere(cron, at, database=database)
+                queries.schedule_elsewhere(cron, at, intraday_at=intraday_at, database=database)
     console.say(f"refresh_features runs in {database} at: {at}")
+    console.say(f"refresh_intraday runs in {database} at: {intraday_at}")
 
 
 def unschedule() -> None:

@@ -67,6 +67,10 @@ def _roles(conn: psycopg.Connection) -> list[str]:
     # features.copy_in runs as the owner, where nobody logs in: COPY reads the server's files only.
     if not _is_in(conn, OWNER, "pg_read_server_files"):
         conn.execute(f"grant pg_read_server_files to {OWNER}")
+    # TimescaleDB's rollups belong to the app, because only their owner may refresh them; the
+    # migration makes them and takes them away.
+    if not _is_in(conn, OWNER, APP):
+        conn.execute(f"grant {APP} to {OWNER}")
     return made
 
 

@@ -13,10 +13,10 @@ from ta_lab2.errors import Refused, translated
 from ta_lab2.ops import errors as errors  # the classes of the SQLSTATEs that are raised here
 
 
-def schedule(conn: Connection, at: str) -> None:
+def schedule(conn: Connection, at: str, *, intraday_at: str = "5 * * * *") -> None:
     """Put the jobs on the pg_cron of this database."""
     with translated(), _checked_by_cron():
-        conn.execute("call public.schedule_jobs(%s)", (at,))
+        conn.execute("call public.schedule_jobs(%s, %s)", (at, intraday_at))
 
 
 def unschedule(conn: Connection) -> None:
@@ -39,13 +39,14 @@ def has_cron(conn: Connection) -> bool:
     return bool(conn.execute("select from pg_extension as e where e.extname = 'pg_cron'").rowcount)
 
 
-def schedule_elsewhere(conn: Connection, at: str, *, database: str) -> None:
+def schedule_elsewhere(conn: Connection, at: str, *, intraday_at: str, database: str) -> None:
     """Put the jobs of another database on this one's pg_cron; only a superuser may."""
-    with _checked_by_cron():
-        conn.execute(
-            "select cron.schedule_in_database(%s, %s, 'CALL refresh_features()', %s, %s)",
-            (_job_of(database), at, database, APP),
-        )
+    with _checked_by_cron(), conn.transaction():
+        for verb, schedule in (("refresh_features", at), ("refresh_intraday", intraday_at)):
+            conn.execute(
+                "select cron.schedule_in_database(%s, %s, %s, %s, %s)",
+                (_job_of(database, verb), schedule, f"CALL {verb}()", database, APP),
+            )
 
 
 def unschedule_elsewhere(conn: Connection, *, database: str) -> None:
@@ -54,14 +55,14 @@ def unschedule_elsewhere(conn: Connection, *, database: str) -> None:
         """
         select cron.unschedule(j.jobid)
         from cron.job as j
-        where j.jobname = %s and j.username = %s
+        where j.jobname = any (%s) and j.username = %s
         """,
-        (_job_of(database), APP),
+        ([_job_of(database, verb) for verb in ("refresh_features", "refresh_intraday")], APP),
     )
 
 
-def _job_of(database: str) -> str:
-    return f"ta_lab2 refresh_features in {database}"
+def _job_of(database: str, verb: str) -> str:
+    return f"ta_lab2 {verb} in {database}"
 
 
 @contextmanager

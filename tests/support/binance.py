@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that speaks Binance's public REST: markets and daily candles.
+"""A server on 127.0.0.1 that speaks Binance's public REST: markets, daily and hourly candles.
 
 ``startTime``, ``limit``, errors, weights of requests and ``Retry-After`` are as Binance documents
 them; the last candle is the one that forms.
@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 DAY = 86_400_000
+HOUR = 3_600_000
 EPOCH = date(1970, 1, 1)
 RESTRICTED = (
     '{"code":0,"msg":"Service unavailable from a restricted location according to'
@@ -35,6 +36,7 @@ class Binance:
     def __init__(self, url: str) -> None:
         self.url = url
         self.candles: dict[int, object] = {}
+        self.hours: dict[int, object] = {}
         self.symbols = [symbol("BTC", "USDT"), symbol("ETH", "USDT"), symbol("ETH", "BTC")]
         #: The most candles of one answer.
         self.most = 1000
@@ -53,18 +55,30 @@ class Binance:
         for number in range((last - first).days + 1):
             self.set(first + timedelta(days=number))
 
+    def trade_hours(self, first: date, count: int) -> None:
+        """Make candles of so many hours."""
+        for number in range(count):
+            self.set_hour(milliseconds(first) + number * HOUR)
+
+    def set_hour(self, start: int) -> None:
+        """Make an hour's candle, always the same."""
+        self.hours[start] = self._candle(start, HOUR)
+
     def set(self, day: date) -> None:
         """Make a day's candle, always the same."""
         start = milliseconds(day)
-        price = 100 + (start // DAY * 7919) % 1000
-        self.candles[start] = [
+        self.candles[start] = self._candle(start, DAY)
+
+    def _candle(self, start: int, length: int) -> object:
+        price = 100 + (start // length * 7919) % 1000
+        return [
             start,
             f"{price}.10000000",
             f"{price + 9}.12345678",
             f"{price - 9}.00000001",
             f"{price + 3}.50000000",
             "1234.56789012",
-            start + DAY - 1,
+            start + length - 1,
             "55490906.12345678",
             40,
             "10.92900000",
@@ -99,9 +113,10 @@ class Binance:
                 return 400, {}, '{"code":-1121,"msg":"Invalid symbol."}'
             limit = min(int(given.get("limit", 500)), self.most, 1000)
             since = int(given.get("startTime", 0))
-            starts = [start for start in sorted(self.candles) if start >= since]
+            candles = self.hours if given.get("interval") == "1h" else self.candles
+            starts = [start for start in sorted(candles) if start >= since]
             some = starts[:limit] if since else starts[-limit:]
-            return 200, {}, json.dumps([self.candles[start] for start in some])
+            return 200, {}, json.dumps([candles[start] for start in some])
 
 
 def symbol(base: str, quote: str) -> dict[str, object]:

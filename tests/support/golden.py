@@ -21,6 +21,8 @@ relation as (
     from pg_class as c
     join ours as o on o.oid = c.relnamespace
     where c.relkind in ('r', 'v', 'm', 'p', 'S')
+      -- Only TimescaleDB's community edition has them.
+      and c.relname not like '%_continuous'
 ),
 line as (
     select r.name, 0 as part, 0 as place,
@@ -65,6 +67,8 @@ line as (
         '    ' || pg_get_triggerdef(t.oid)
     from relation as r
     join pg_trigger as t on t.tgrelid = r.oid and not t.tgisinternal
+    -- Some versions of TimescaleDB have it, and others not.
+    where t.tgname <> 'ts_insert_blocker'
 )
 select l.text from line as l order by l.name, l.part, l.place
 """
@@ -97,6 +101,7 @@ granted as (
     from pg_class as c
     join ours as o on o.oid = c.relnamespace
     where c.relkind in ('r', 'v', 'm', 'p', 'S')
+      and c.relname not like '%_continuous'
     union all
     select 'routine ' || p.oid::regprocedure::text, p.proacl
     from pg_proc as p

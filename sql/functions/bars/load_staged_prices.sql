@@ -157,6 +157,28 @@ $$;
 comment on function bars._register_asset(integer, text, text) is
     'Private: makes the asset if it is new, and holds off other loads until the transaction ends; its session.';
 
+create or replace function bars._check_source(p_source text)
+returns void
+language plpgsql
+stable parallel safe
+as $$
+begin
+    if not exists (select from bars.dim_sources as d where d.source = p_source) then
+        raise exception 'there is no source %', p_source
+            using errcode = 'TA206',
+                  detail = format(
+                      'Known are %s.',
+                      (select string_agg(d.source, ', ' order by d.source) from bars.dim_sources as d)
+                  ),
+                  hint = 'A new one is an insert into dim_sources: its name, and whether a volume of it'
+                      ' counts base (units of the asset) or quote (US dollars).';
+    end if;
+end
+$$;
+
+comment on function bars._check_source(text) is
+    'Private: raises TA206 unless a source of that name is known.';
+
 create or replace function bars._check_calendar(
     p_load uuid,
     p_session timemodel.dim_sessions,
@@ -278,16 +300,7 @@ begin
       and bars._day(s.day) <= v_today
     order by bars._day(s.day) desc, s.line
     limit 1;
-    if not exists (select from bars.dim_sources as d where d.source = p_source) then
-        raise exception 'there is no source %', p_source
-            using errcode = 'TA206',
-                  detail = format(
-                      'Known are %s.',
-                      (select string_agg(d.source, ', ' order by d.source) from bars.dim_sources as d)
-                  ),
-                  hint = 'A new one is an insert into dim_sources: its name, and whether a volume of it'
-                      ' counts base (units of the asset) or quote (US dollars).';
-    end if;
+    perform bars._check_source(p_source);
     select t.source into v_source from bars.price_state as t where t.id = p_id;
     v_is_own := v_source is null or v_source = p_source or p_switch;
     v_same_unit := v_source is null or (

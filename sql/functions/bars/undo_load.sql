@@ -6,6 +6,8 @@
 -- asset its earlier source. That is a change like any other: logged, and known from now on.
 -- Where a later change stands on the load's candles it is refused; a change that was itself taken
 -- back does not count. What the load rejected stays in price_rejects.
+-- Earlier versions of intraday candles are not kept: a load of those can be taken back while it only
+-- added candles, and all of them stand as it wrote them.
 --
 -- requires: functions/bars/price_moment.sql
 
@@ -78,6 +80,38 @@ $$;
 comment on function bars._check_undo(uuid, integer, timestamptz) is
     'Private: raises TA209 where a later change stands on what a load wrote.';
 
+create or replace function bars._undo_intraday(p_load bars.loads)
+returns bigint
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_removed bigint;
+begin
+    if p_load.revised > 0 then
+        raise exception 'load % cannot be taken back: it revised intraday candles', p_load.load
+            using errcode = 'TA243',
+                  detail = format('%s of them; the values they had before are not kept.', p_load.revised),
+                  hint = 'Load the file that has the right ones.';
+    end if;
+    delete from bars.intraday_candles as c
+    where c.id = p_load.id
+      and c.resolution = p_load.resolution
+      and c.recorded_at = p_load.recorded_at;
+    get diagnostics v_removed = row_count;
+    if v_removed < p_load.loaded then
+        raise exception 'load % cannot be taken back: its candles were changed later', p_load.load
+            using errcode = 'TA209',
+                  detail = format('%s of %s stand no more.', p_load.loaded - v_removed, p_load.loaded),
+                  hint = 'Load the file that has the right ones.';
+    end if;
+    return v_removed;
+end
+$$;
+
+comment on function bars._undo_intraday(bars.loads) is
+    'Private: deletes the intraday candles that a load added; raises TA209 or TA243 where more is to be undone.';
+
 create or replace function bars.undo_load(p_load uuid)
 returns table (removed bigint, restored bigint)
 language plpgsql
@@ -104,7 +138,9 @@ begin
     end if;
     removed := 0;
     restored := 0;
-    if v_load.recorded_at is not null then
+    if v_load.resolution is not null and v_load.recorded_at is not null then
+        removed := bars._undo_intraday(v_load);
+    elsif v_load.recorded_at is not null then
         perform bars.price_moment(v_load.id);
         perform bars._check_undo(p_load, v_load.id, v_load.recorded_at);
         delete from bars.cmc_price_histories7 as p
@@ -142,20 +178,27 @@ begin
         get diagnostics restored = row_count;
     end if;
     -- Only the load that made its source the asset's takes it along, unless others followed.
-    update bars.price_state as t
-    set source = v_load.source_before
-    where t.id = v_load.id
-      and t.source = v_load.source
-      and v_load.source_before is distinct from v_load.source
-      and not exists (
-          select
-          from bars.loads as l
-          where l.id = v_load.id
-            and l.source = v_load.source
-            and l.load <> p_load
-            and l.undone_at is null
-            and l.loaded + l.unchanged + l.revised > 0
-      );
+    if v_load.source_before is distinct from v_load.source and not exists (
+        select
+        from bars.loads as l
+        where l.id = v_load.id
+          and l.resolution is not distinct from v_load.resolution
+          and l.source = v_load.source
+          and l.load <> p_load
+          and l.undone_at is null
+          and l.loaded + l.unchanged + l.revised > 0
+    ) then
+        update bars.price_state as t
+        set source = v_load.source_before
+        where v_load.resolution is null
+          and t.id = v_load.id
+          and t.source = v_load.source;
+        update bars.intraday_state as t
+        set source = v_load.source_before
+        where t.id = v_load.id
+          and t.resolution = v_load.resolution
+          and t.source = v_load.source;
+    end if;
     update bars.loads as l set undone_at = now() where l.load = p_load;
     return next;
 end

@@ -1,14 +1,18 @@
--- schedule_jobs(p_schedule): put the refresh on pg_cron, as ta_lab2_app.
+-- schedule_jobs(p_schedule, p_intraday): put the refreshes on pg_cron, as ta_lab2_app.
 --
---     call schedule_jobs();                    -- every day at 00:10 UTC
---     call schedule_jobs('*/30 * * * *');      -- every half hour
+--     call schedule_jobs();                    -- features every day at 00:10 UTC, intraday bars every hour
+--     call schedule_jobs('*/30 * * * *');      -- features every half hour
 --
--- Repeating it changes nothing but the schedule. The command is exactly one CALL:
+-- Repeating it changes nothing but the schedules. A command is exactly one CALL:
 -- anything beside it in the same string would forbid the procedure to commit.
 --
 -- requires: functions/ops/cron_schema.sql, procedures/features/refresh_features.sql
+-- requires: procedures/bars/refresh_intraday.sql
 
-create or replace procedure public.schedule_jobs(p_schedule text default '10 0 * * *')
+create or replace procedure public.schedule_jobs(
+    p_schedule text default '10 0 * * *',
+    p_intraday text default '5 * * * *'
+)
 language plpgsql
 as $$
 declare
@@ -18,11 +22,18 @@ begin
     -- The job runs as whoever schedules it. A superuser must not lend it his rights.
     perform set_config('role', 'ta_lab2_app', true);
     -- Dynamic: where pg_cron is not, the call cannot be checked.
-    execute format('select %I.schedule($1, $2, $3)', v_cron)
-    using 'ta_lab2 refresh_features', p_schedule, 'CALL refresh_features()';
+    execute format('
+        select %I.schedule(j.name, j.schedule, j.command)
+        from (
+            values
+                (''ta_lab2 refresh_features'', $1, ''CALL refresh_features()''),
+                (''ta_lab2 refresh_intraday'', $2, ''CALL refresh_intraday()'')
+        ) as j (name, schedule, command)
+    ', v_cron)
+    using p_schedule, p_intraday;
     perform set_config('role', v_role, true);
 end
 $$;
 
-comment on procedure public.schedule_jobs(text) is
-    'Puts refresh_features on pg_cron as ta_lab2_app, by default daily at 00:10 UTC.';
+comment on procedure public.schedule_jobs(text, text) is
+    'Puts refresh_features and refresh_intraday on pg_cron as ta_lab2_app, by default daily at 00:10 UTC and five past every hour.';

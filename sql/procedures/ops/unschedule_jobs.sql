@@ -18,12 +18,12 @@ begin
     execute format('
         select %1$I.unschedule(j.jobid)
         from %1$I.job as j
-        where j.jobname = $1 and j.username = $2
+        where j.jobname = any ($1) and j.username = $2
     ', v_cron)
-    using 'ta_lab2 refresh_features', 'ta_lab2_app';
+    using '{ta_lab2 refresh_features,ta_lab2 refresh_intraday}'::text[], 'ta_lab2_app';
     perform set_config('role', v_role, true);
 end
 $$;
 
 comment on procedure public.unschedule_jobs() is
-    'Removes the job of schedule_jobs from pg_cron; no error when it is not there.';
+    'Removes the jobs of schedule_jobs from pg_cron; no error when they are not there.';

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ _NAME: Final = re.compile(
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 #: How many lines tell whether their bars are days.
 _HEAD: Final = 500
+_HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Wanted:
     session: str | None = None
     source: str | None = None
     layout: Layout | Mapped | None = None
+    #: Their candles are shorter than a day.
+    intraday: bool = False
 
     @property
     def is_of_exchange(self) -> bool:
@@ -62,6 +65,8 @@ class PriceFile:
     source: str | None
     #: A time of it that is no begin or end of a UTC day, as most of its times are; None: they are.
     within: datetime | None = None
+    #: How long its candles are, None where they are daily.
+    resolution: timedelta | None = None
 
     @property
     def path(self) -> Path:
@@ -138,6 +143,8 @@ def recognise(path: Path, wanted: Wanted = UNSAID, *, member: str = "") -> Price
         or found.source,
     )
     moments = _moments(file)
+    if wanted.intraday:
+        return replace(file, resolution=_resolution(file, moments))
     _refuse_other_bars(file, moments)
     return replace(file, within=_within(moments))
 
@@ -253,8 +260,27 @@ def _refuse_other_bars(file: PriceFile, moments: Sequence[datetime]) -> None:
     if bars:
         raise Refused(
             f"{file.path}: {bars}; only daily candles are loaded",
-            "Fetch the daily candles of the same market.",
+            "Fetch the daily candles of the same market."
+            + (" --intraday loads shorter ones." if _shared(moments) else ""),
         )
+
+
+def _resolution(file: PriceFile, moments: Sequence[datetime]) -> timedelta:
+    """Return how long a file's candles are: how far most of them begin after each other."""
+    steps = Counter(later - earlier for earlier, later in pairwise(moments))
+    if not steps:
+        raise Refused(
+            f"{file.path}: it has too few times to tell how long its candles are",
+            "Two candles that follow each other are needed.",
+        )
+    step = steps.most_common(1)[0][0]
+    if step > _HOUR or _HOUR % step:
+        raise Refused(
+            f"{file.path}: its candles begin {step} after each other",
+            "Intraday candles have a length that divides the hour; daily ones are loaded without"
+            " --intraday.",
+        )
+    return step
 
 
 def _shared(moments: Sequence[datetime]) -> str | None:

@@ -108,6 +108,11 @@ def _edition(server: Server) -> Iterator[Finding]:
                 "; its own background jobs are reported as failed by this PostgreSQL after they "
                 "did their work, which is why ta_lab2 schedules by pg_cron"
             )
+        if server.rollups == "kept":
+            what += (
+                f"; those of database {server.database} are still kept tables, which work, until "
+                "`ta-lab2 db migrate` turns them round"
+            )
         yield Finding("edition", what)
     elif edition is not None:
         yield Finding(
@@ -115,3 +120,10 @@ def _edition(server: Server) -> Iterator[Finding]:
             f"TimescaleDB is the {edition} edition: rollups are kept tables instead of continuous "
             "aggregates, and there is no columnstore",
         )
+        if server.rollups == "continuous":
+            yield Finding(
+                "rollups",
+                f"database {server.database} comes from the community edition: its rollups are "
+                f"continuous aggregates, and the {edition} edition refuses every intraday candle",
+                Mend("ta-lab2 db migrate", "shell", "you"),
+            )

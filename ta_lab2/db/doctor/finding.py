@@ -39,6 +39,7 @@ SEVERITIES: dict[str, Severity] = {
     "login": "error",
     "migration-pending": "error",
     "migration-unknown": "error",
+    "rollups": "error",
     "schema-owner": "error",
     "schema-usage": "error",
     "cron-usage": "error",

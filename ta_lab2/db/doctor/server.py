@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import psycopg
 from psycopg.rows import dict_row
@@ -61,6 +61,8 @@ class Server:
     of_database: dict[str, str] = field(default_factory=dict)
     available: dict[str, str] = field(default_factory=dict)
     installed: dict[str, str] = field(default_factory=dict)
+    #: How our bars of intraday candles are kept here; None: not at all, or TimescaleDB is not here.
+    rollups: Literal["continuous", "kept"] | None = None
 
     @classmethod
     def of(cls, conn: psycopg.Connection[Any]) -> Self:
@@ -88,7 +90,14 @@ class Server:
                           from pg_available_extensions as a
                          where a.name = any (%(extensions)s)) as available,
                        (select jsonb_object_agg(e.extname, e.extversion)
-                          from pg_extension as e) as installed
+                          from pg_extension as e) as installed,
+                       (select case when bool_or(c.relname = 'intraday_1h_continuous')
+                                    then 'continuous' else 'kept' end
+                          from pg_class as c
+                          join pg_namespace as n on n.oid = c.relnamespace
+                         where n.nspname = 'bars'
+                           and c.relname in ('intraday_rollups', 'intraday_1h_continuous')
+                        having count(*) > 0) as rollups
                   from pg_database as d
                  where d.datname = current_database()
                 """,

@@ -15,9 +15,10 @@ from ta_lab2.errors import Refused
 from ta_lab2.ops import queries
 from ta_lab2.ops.errors import CronElsewhere
 from ta_lab2.settings import settings
-from tests.support import prices
+from tests.support import intraday, prices
 
 JOB = "ta_lab2 refresh_features"
+INTRADAY = "ta_lab2 refresh_intraday"
 ASSET = 999_000_001
 REMOVE = "select cron.unschedule(j.jobid) from cron.job as j where j.jobname like 'ta_lab2 %'"
 IDLE = "select from cron.job_run_details as d where d.status = 'running' having count(*) = 0"
@@ -130,15 +131,27 @@ def test_pg_cron_really_runs_the_refresh_as_the_app(cron):
             cron.execute(f"delete from {table} where id = %s", (ASSET,))
 
 
+def test_pg_cron_really_rolls_intraday_candles_up_as_the_app(cron, own_db, autocommit, means):
+    conn = autocommit(own_db)
+    intraday.put(conn, 1, {n: intraday.candle(n) for n in range(12)})
+    means(own_db)
+    assert cli.run(["schedule", "--intraday-at", "1 seconds"]) == 0
+    wait(conn, "select from bars.intraday_1h")
+    assert cli.run(["unschedule"]) == 0
+    assert jobs(cron) == []
+
+
 def test_it_is_daily_by_default_and_a_second_call_changes_the_schedule_only(cron):
     database = cron.info.dbname
     cron.execute("call public.schedule_jobs()")
     assert jobs(cron) == [
         (JOB, "10 0 * * *", "CALL refresh_features()", database, "ta_lab2_app"),
+        (INTRADAY, "5 * * * *", "CALL refresh_intraday()", database, "ta_lab2_app"),
     ]
-    cron.execute("call public.schedule_jobs('*/30 * * * *')")
+    cron.execute("call public.schedule_jobs('*/30 * * * *', '* * * * *')")
     assert jobs(cron) == [
         (JOB, "*/30 * * * *", "CALL refresh_features()", database, "ta_lab2_app"),
+        (INTRADAY, "* * * * *", "CALL refresh_intraday()", database, "ta_lab2_app"),
     ]
 
 
@@ -192,7 +205,10 @@ def test_the_error_has_its_class(tx):
 def test_the_command_schedules_in_pg_crons_own_database(cron, means, capsys):
     means(cron.info.dsn + f" password={cron.info.password}")
     assert cli.run(["schedule", "--at", "0 5 * * *"]) == 0
-    assert [(job[0], job[1], job[4]) for job in jobs(cron)] == [(JOB, "0 5 * * *", "ta_lab2_app")]
+    assert [(job[0], job[1], job[4]) for job in jobs(cron)] == [
+        (JOB, "0 5 * * *", "ta_lab2_app"),
+        (INTRADAY, "5 * * * *", "ta_lab2_app"),
+    ]
     assert cli.run(["unschedule"]) == 0
     assert jobs(cron) == []
     assert "0 5 * * *" in capsys.readouterr().err
@@ -207,7 +223,11 @@ def test_the_command_schedules_for_another_database_and_pg_cron_runs_it_there(
     assert cli.run(["schedule", "--at", "1 seconds"]) == 0
     database = conn.info.dbname
     assert jobs(cron) == [
-        (f"{JOB} in {database}", "1 seconds", "CALL refresh_features()", database, "ta_lab2_app")
+        (f"{name} in {database}", when, command, database, "ta_lab2_app")
+        for name, when, command in (
+            (JOB, "1 seconds", "CALL refresh_features()"),
+            (INTRADAY, "5 * * * *", "CALL refresh_intraday()"),
+        )
     ]
     succeeded(cron, database)
     wait(conn, "select from features.cmc_returns_daily where ret_pct_1 = 0.5")

@@ -109,6 +109,20 @@ def test_the_edition_is_said_with_what_follows(edition: str, follows: str) -> No
     assert follows in found.what
 
 
+def test_rollups_of_the_other_edition_are_turned_round_by_migrating() -> None:
+    apache = with_settings(timescaledb__license="apache")
+    _, found = extensions.judge(replace(apache, rollups="continuous"))
+    assert (found.code, found.severity) == ("rollups", "error")
+    assert found.mend
+    assert found.mend.line == "ta-lab2 db migrate"
+    assert len(list(extensions.judge(replace(apache, rollups="kept")))) == 1
+    community = with_settings(timescaledb__license="timescale")
+    (said,) = extensions.judge(replace(community, rollups="kept"))
+    assert "still kept tables" in said.what
+    (said,) = extensions.judge(replace(community, rollups="continuous"))
+    assert "still kept tables" not in said.what
+
+
 def test_a_library_that_is_not_there_is_never_preloaded() -> None:
     """The server would not start any more."""
     loaded = {"timescaledb.max_background_workers", "cron.database_name"}
