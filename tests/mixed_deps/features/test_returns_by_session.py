@@ -21,6 +21,7 @@ COLUMNS = [column.name for column in cmc_returns_daily.columns]
 
 
 def refresh(conn, asset=EQUITY) -> int:
+    contract.only(conn, ())
     conn.execute(
         "insert into features.refresh_state (id) values (%s) on conflict do nothing", [asset]
     )
@@ -113,6 +114,7 @@ def test_a_candle_after_the_calendar_s_end_is_an_error_that_names_the_command(tx
 
 def test_a_refresh_fails_only_for_the_asset_whose_session_went(own_db, autocommit, new_york):
     conn = autocommit(own_db)
+    contract.only(conn, ())
     january = from_day(new_york, date(2025, 1, 2), 20)
     queries.load_calendar(conn, "EQUITY", january)
     ends = sessions.ends(january)
@@ -134,6 +136,17 @@ def test_a_refresh_fails_only_for_the_asset_whose_session_went(own_db, autocommi
 
 
 DAYS = 300
+TIMEFRAMES = (
+    "1D",
+    "5D",
+    "1W",
+    "4D_CAL",
+    "1W_CAL_ISO",
+    "2W_CAL_ANCHOR_US",
+    "1M_CAL",
+    "3M_CAL_ANCHOR",
+    "1Y_CAL",
+)
 spans = st.tuples(st.integers(0, DAYS - 1), st.integers(1, DAYS), st.sampled_from([1, 1, 2, 7, 40]))
 steps = st.lists(
     st.one_of(
@@ -170,6 +183,7 @@ def incremental_equals_full(conn, calendar, *, examples: int, shrink: bool = Tru
         conn.execute("delete from bars.dirty_range")
         stamps = dict(enumerate(sessions.ends(calendar)))
         # With gaps: a session without a candle is one that only the calendar can change.
+        contract.only(conn, TIMEFRAMES)
         sessions.put(conn, {stamps[n]: price(n, 1) for n in range(0, DAYS, 3)})
         contract.refresh(conn)
         for what, span, salt in steps:
@@ -185,7 +199,7 @@ def incremental_equals_full(conn, calendar, *, examples: int, shrink: bool = Tru
                 sessions.drop(conn, [stamps[n] for n in shut])
                 standing = sessions.without(calendar, shut, early)
                 queries.load_calendar(conn, "EQUITY", standing)
-                kept = [n for n in range(DAYS) if n not in set(shut)]
+                kept = [n for n in range(2 * DAYS) if n not in set(shut)]
                 stamps = dict(zip(kept, sessions.ends(standing), strict=True))
                 assert bars.stray_candles(conn, "EQUITY") == []
             else:
@@ -200,8 +214,8 @@ def incremental_equals_full(conn, calendar, *, examples: int, shrink: bool = Tru
 
 @pytest.fixture
 def calendar(new_york):
-    """Three hundred sessions, with both changes of the clocks and early closes."""
-    return from_day(new_york, date(2023, 6, 1), DAYS)
+    """Three hundred sessions with both changes of the clocks, and as many to come."""
+    return from_day(new_york, date(2023, 6, 1), 2 * DAYS)
 
 
 def test_incremental_equals_full_to_the_last_bit_for_an_equity(own_db, autocommit, calendar):
