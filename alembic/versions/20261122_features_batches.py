@@ -37,9 +37,7 @@ NEW = {
 }
 
 #: What features.due took the place of.
-GONE = {
-    "functions/features/due_from.sql": "features.due_from(integer, text, timestamptz, boolean)"
-}
+GONE = {"functions/features/due_from.sql": "features.due_from(integer, text, timestamptz, boolean)"}
 
 
 def upgrade() -> None:

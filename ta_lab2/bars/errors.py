@@ -81,6 +81,32 @@ class SessionStands(DatabaseRaised, sqlstate="TA212"):
     exit_code = 2
 
 
+class CalendarEndsBeforeBar(DatabaseRaised, sqlstate="TA231"):
+    """An unfinished bar ends later than the sessions that are known."""
+
+    exit_code = 2
+
+
+class VolumeTooLarge(DatabaseRaised, sqlstate="TA232"):
+    """A bar's volume is beyond what a number can hold."""
+
+
+class CandleOutsideSession(DatabaseRaised, sqlstate="TA233"):
+    """A candle's ts is the end of no session of its asset."""
+
+
+class TimeframeInUse(DatabaseRaised, sqlstate="TA234"):
+    """A timeframe that has bars cannot be deleted."""
+
+    exit_code = 2
+
+
+class UnknownTimeframe(DatabaseRaised, sqlstate="TA235"):
+    """No timeframe has that name."""
+
+    exit_code = 2
+
+
 class IntradayIsKept(DatabaseRaised, sqlstate="TA241"):
     """A TRUNCATE would remove intraday candles without a trace."""
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from ta_lab2.db.tables import metadata
-from ta_lab2.timemodel.tables import dim_sessions, dim_timeframe
+from ta_lab2.timemodel.tables import dim_sessions
 
 dim_assets = Table(
     "dim_assets",
@@ -172,10 +172,8 @@ loads = Table(
 cmc_price_bars_multi_tf = Table(
     "cmc_price_bars_multi_tf",
     metadata,
-    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
-    Column(
-        "tf_id", Integer, ForeignKey(dim_timeframe.c.tf_id), primary_key=True, autoincrement=False
-    ),
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("tf_id", Integer, primary_key=True, autoincrement=False),
     Column("time_close", TIMESTAMP(timezone=True), primary_key=True),
     Column("time_open", TIMESTAMP(timezone=True), nullable=False),
     Column("bar_seq", Integer, nullable=False),

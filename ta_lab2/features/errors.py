@@ -25,3 +25,17 @@ class CandleOutsideSessions(DatabaseRaised, sqlstate="TA404"):
 
 class NoPackedRows(DatabaseRaised, sqlstate="TA405"):
     """Packed rows were given for something that is no asset table of ``features``."""
+
+
+class CloseBeyondAverages(DatabaseRaised, sqlstate="TA406"):
+    """A bar's close is so large that a sum of them is no number."""
+
+
+class StageInTheWay(DatabaseRaised, sqlstate="TA407"):
+    """A session has a temporary table of its own where packed rows would be kept."""
+
+
+class UnknownTimeframe(DatabaseRaised, sqlstate="TA408"):
+    """EMAs were asked for of a timeframe that does not exist."""
+
+    exit_code = 2

@@ -21,7 +21,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from ta_lab2.bars.tables import dim_assets
 from ta_lab2.db.tables import metadata
-from ta_lab2.timemodel.tables import dim_timeframe
 
 _SPANS: Final = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
 _SCORED: Final = (1, 7, 30)
@@ -90,10 +89,8 @@ dim_ema_periods = Table(
 cmc_ema_multi_tf = Table(
     "cmc_ema_multi_tf",
     metadata,
-    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
-    Column(
-        "tf_id", Integer, ForeignKey(dim_timeframe.c.tf_id), primary_key=True, autoincrement=False
-    ),
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("tf_id", Integer, primary_key=True, autoincrement=False),
     Column("time_close", TIMESTAMP(timezone=True), primary_key=True),
     Column("ema", ARRAY(Double), nullable=False),
     schema="features",

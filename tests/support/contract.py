@@ -53,9 +53,40 @@ RETURNS = Computation(
     "functions/features/refresh_returns.sql",
     "functions/features/returns_kernel.sql",
 )
+BARS = Computation(
+    "bars",
+    "bars.cmc_price_bars_multi_tf",
+    "functions/features/refresh_bars.sql",
+    "functions/bars/ladder_kernel.sql",
+    key=("tf_id", "time_close"),
+    known="time_close",
+)
+EMA = Computation(
+    "ema",
+    "features.cmc_ema_multi_tf",
+    "functions/features/refresh_emas.sql",
+    "functions/features/ema_kernel.sql",
+    key=("tf_id", "time_close"),
+    known="time_close",
+)
 #: In the order in which a refresh runs them.
-COMPUTATIONS = (RETURNS,)
+COMPUTATIONS = (BARS, RETURNS, EMA)
 by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
+
+
+#: One timeframe of each family: all 199 would take their time and show no more.
+TIMEFRAMES = (
+    *("1D", "7D", "365D", "1W", "3D_CAL", "100D_CAL", "2W_CAL_ISO", "1W_CAL_US"),
+    *("1W_CAL_ANCHOR_ISO", "10W_CAL_ANCHOR_US", "1M_CAL", "9M_CAL", "2M_CAL_ANCHOR"),
+    *("1Y_CAL", "1Y_CAL_ANCHOR"),
+)
+
+
+def only(conn: psycopg.Connection, timeframes: Sequence[str] = TIMEFRAMES) -> None:
+    """Switch every other timeframe off."""
+    conn.execute(
+        "update timemodel.dim_timeframe as t set is_active = t.tf = any (%s)", (list(timeframes),)
+    )
 
 
 # --- histories -------------------------------------------------------------------------------

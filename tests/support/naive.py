@@ -65,3 +65,18 @@ def _judged(span: int, x: float | None, before: list[float], window: int) -> dic
         if deviation := statistics.stdev(last):
             row[f"ret_z_{span}"] = (x - statistics.mean(last)) / deviation
     return row
+
+
+def ema(closes: list[float], period: int) -> list[float | None]:
+    """The EMA of each close: the mean of the first n, from then on 2 / (n + 1) of the new one."""
+    weight = 2 / (period + 1)
+    found: list[float | None] = []
+    for n, close in enumerate(closes, 1):
+        if n < period:
+            found.append(None)
+        elif n == period:
+            found.append(math.fsum(closes[:n]) / n)
+        else:
+            assert found[-1] is not None
+            found.append(weight * close + (1 - weight) * found[-1])
+    return found

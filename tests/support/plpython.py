@@ -56,26 +56,49 @@ def compiled(text: str, *arguments: str, gives: str = "") -> Callable[..., Any]:
 
 
 def array_send(kind: int, values: Sequence[float] | Sequence[int]) -> bytes | None:
-    """The bytes of an array of bigints (20), floats (701) or stamps (1184) without nulls."""
+    """The bytes of an array of integers (23), floats (701), dates (1082) or stamps (1184)."""
     if not values:
         return None
-    letter = "d" if kind == 701 else "q"
+    form = struct.Struct(">" + {23: "i", 701: "d", 1082: "i", 1184: "q"}[kind])
     head = struct.pack(">iiIii", 1, 0, kind, len(values), 1)
-    return head + b"".join(struct.pack(f">i{letter}", 8, value) for value in values)
+    return head + b"".join(struct.pack(">i", form.size) + form.pack(value) for value in values)
+
+
+def fields(packed: bytes, columns: int) -> Iterable[list[bytes | None]]:
+    """The rows of COPY's binary format, each value as its bytes."""
+    at = 0
+    while at < len(packed):
+        (count,) = struct.unpack_from(">h", packed, at)
+        assert count == columns
+        at += 2
+        row: list[bytes | None] = []
+        for _ in range(columns):
+            (length,) = struct.unpack_from(">i", packed, at)
+            at += 4
+            row.append(None if length == -1 else packed[at : at + length])
+            at += max(length, 0)
+        yield row
 
 
 def tuples(packed: bytes, kinds: str) -> Iterable[list[Any]]:
     """The rows of COPY's binary format; ``kinds`` has struct's letter for each column."""
-    at = 0
-    while at < len(packed):
-        (count,) = struct.unpack_from(">h", packed, at)
-        assert count == len(kinds)
-        at += 2
-        row: list[Any] = []
-        for kind in kinds:
-            (length,) = struct.unpack_from(">i", packed, at)
-            at += 4
-            row.append(None if length == -1 else struct.unpack_from(f">{kind}", packed, at)[0])
-            assert length in (-1, struct.calcsize(f">{kind}"))
-            at += max(length, 0)
-        yield row
+    for row in fields(packed, len(kinds)):
+        yield [
+            None if value is None else struct.unpack(f">{kind}", value)[0]
+            for kind, value in zip(kinds, row, strict=True)
+        ]
+
+
+def floats(array: bytes) -> list[float | None]:
+    """The values of array_send of floats."""
+    dimensions, nulls, kind, count, lower = struct.unpack_from(">iiIii", array)
+    assert (dimensions, kind, lower) == (1, 701, 1)
+    found: list[float | None] = []
+    at = 20
+    for _ in range(count):
+        (length,) = struct.unpack_from(">i", array, at)
+        at += 4 + max(length, 0)
+        found.append(None if length == -1 else struct.unpack(">d", array[at - 8 : at])[0])
+    assert (None in found) == bool(nulls)
+    assert at == len(array)
+    return found

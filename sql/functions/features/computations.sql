@@ -5,14 +5,18 @@
 -- feature_type is the consumer's name in bars.dim_consumers too, which says what table it reads.
 -- What another computation fills comes after that one. features.refresh_asset calls its step.
 --
--- requires: functions/features/returns_kernel.sql
+-- requires: functions/bars/ladder_kernel.sql, functions/features/returns_kernel.sql
+-- requires: functions/features/ema_kernel.sql
 
 create or replace function features.computations()
 returns table (feature_type text, feature_name text, kernel regproc)
 language sql
 stable parallel safe
 as $$
-values ('returns', 'cmc_returns_daily', 'features.returns_kernel'::regproc)
+values
+    ('bars', 'cmc_price_bars_multi_tf', 'bars.ladder_kernel'::regproc),
+    ('returns', 'cmc_returns_daily', 'features.returns_kernel'::regproc),
+    ('ema', 'cmc_ema_multi_tf', 'features.ema_kernel'::regproc)
 $$;
 
 comment on function features.computations() is

@@ -11,7 +11,8 @@
 --
 -- requires: functions/features/fingerprints.sql, functions/features/due.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
--- requires: functions/features/refresh_returns.sql
+-- requires: functions/features/refresh_bars.sql, functions/features/refresh_returns.sql
+-- requires: functions/features/refresh_emas.sql
 
 create or replace function features.refresh_asset(
     p_id integer,
@@ -59,12 +60,16 @@ begin
               and s.feature_type = v_step.feature_type
               and s.fingerprint <> v_step.fingerprint
         ) then
-            raise notice 'refresh_features: asset %: % rebuilt, their arithmetic is another one now',
+            raise notice 'refresh_features: asset %: % rebuilt, their arithmetic or configuration changed',
                 p_id, v_step.feature_type;
         end if;
         case v_step.feature_type
+            when 'bars' then
+                select d.* into v_done from features.refresh_bars(p_id, v_from) as d;
             when 'returns' then
                 select d.* into v_done from features.refresh_returns(p_id, v_from) as d;
+            when 'ema' then
+                select d.* into v_done from features.refresh_emas(p_id, v_from) as d;
         end case;
         perform features.record_progress(
             p_id, v_step.feature_type, v_step.feature_name, v_step.fingerprint,

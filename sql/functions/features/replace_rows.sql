@@ -1,6 +1,7 @@
--- features.replace_rows(p_target, p_id, p_stale, p_packed): put packed rows where an asset's stale ones are, as void.
+-- features.replace_rows(p_target, p_id, [p_stale_tf_ids,] p_stale, p_packed): put packed rows where an asset's stale ones are, as void.
 --
 --     perform features.replace_rows('features.cmc_returns_daily', 1, k.stale, k.packed);
+--     perform features.replace_rows('features.cmc_ema_multi_tf', 1, k.stale_tf_ids, k.stale, k.packed);
 --
 -- The way out of every kernel: a row that changed is among the stale keys and the packed rows,
 -- one that is new or gone in one of them. COPY has no conflict clause, so the stale go first.
@@ -30,3 +31,37 @@ $$;
 
 comment on function features.replace_rows(regclass, integer, timestamptz[], bytea) is
     'Deletes the rows of one asset with the stale keys and appends the packed ones.';
+
+-- The keys' time has bounds of its own, because only they leave partitions out.
+create or replace function features.replace_rows(
+    p_target regclass,
+    p_id integer,
+    p_stale_tf_ids integer[],
+    p_stale timestamptz[],
+    p_packed bytea
+)
+returns void
+language plpgsql
+volatile parallel unsafe
+as $$
+begin
+    if p_stale <> '{}' then
+        execute format(
+            'delete from %s as r'
+            ' using unnest($2, $3) as s (tf_id, time_close)'
+            ' where r.id = $1 and r.tf_id = s.tf_id and r.time_close = s.time_close'
+            ' and r.time_close between $4 and $5',
+            p_target
+        )
+        using p_id, p_stale_tf_ids, p_stale,
+            (select min(s.ts) from unnest(p_stale) as s (ts)),
+            (select max(s.ts) from unnest(p_stale) as s (ts));
+    end if;
+    if p_packed <> '' then
+        perform features.copy_in(p_target, p_packed);
+    end if;
+end
+$$;
+
+comment on function features.replace_rows(regclass, integer, integer[], timestamptz[], bytea) is
+    'Deletes the rows of one asset with the stale keys of timeframe and time_close, and appends the packed ones.';

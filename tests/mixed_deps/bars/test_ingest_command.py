@@ -177,7 +177,8 @@ def test_refresh_prints_its_progress_and_its_total(tmp_path, capsys):
     status, _, err = run(capsys, "refresh", "--assets", "1")
     assert status == 0
     assert "1 more assets done, 1 of 1" in err
-    assert "refresh_features: 1 assets, 2 rows," in err.splitlines()[-1]
+    # Two returns, and of either day's bars with their EMAs as many.
+    assert "refresh_features: 1 assets, 30 rows," in err.splitlines()[-1]
     assert " 0 rows," in run(capsys, "refresh")[2].splitlines()[-1]
 
 

@@ -33,8 +33,9 @@ def refresh(conn) -> str:
 
 @pytest.fixture
 def conn(own_db, autocommit):
-    """A connection to a database with many assets of few days, refreshed."""
+    """A connection to a database with many assets of few days, refreshed, without timeframes."""
     conn = autocommit(own_db)
+    contract.only(conn, ())
     conn.execute(
         "insert into bars.dim_assets select n, 'T' || n, 't-' || n from generate_series(1, 120) n"
     )

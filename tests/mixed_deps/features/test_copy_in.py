@@ -13,6 +13,18 @@ from tests.support import prices
 ROW = struct.pack(">hiiiii", 4, 4, 1, -1, -1, -1)
 
 
+def bar(tf_id):
+    """One bar of asset 1, at midnight of 2000, without volume and market cap."""
+    kinds = [*"iiqqidddd", None, None, *"qq??ii"]
+    values = [1, tf_id, 0, 0, 1, 5.0, 5.0, 5.0, 5.0, 0, 0, 0, 0, False, False, 1, 0]
+    return struct.pack(">h", len(kinds)) + b"".join(
+        struct.pack(">i", -1)
+        if kind is None
+        else struct.pack(f">i{kind}", struct.calcsize(kind), x)
+        for kind, x in zip(kinds, values, strict=True)
+    )
+
+
 @pytest.fixture(autouse=True)
 def _asset(tx):
     prices.put(tx, 1, {})
@@ -47,6 +59,29 @@ def test_no_other_table_takes_rows(tx, target):
     with pytest.raises(psycopg.Error, match="takes no packed rows") as caught:
         copy_in(tx, target)
     assert caught.value.sqlstate == "TA405"
+
+
+def test_a_time_series_takes_them_one_call_after_the_other(tx):
+    tx.execute("set local role ta_lab2_app")
+    assert copy_in(tx, "bars.cmc_price_bars_multi_tf", bar(1)) == 1
+    assert copy_in(tx, "bars.cmc_price_bars_multi_tf", bar(2) + bar(3)) == 2
+    found = tx.execute(
+        "select b.id, b.tf_id, b.close from bars.cmc_price_bars_multi_tf as b order by 2"
+    )
+    assert found.fetchall() == [(1, tf_id, 5.0) for tf_id in (1, 2, 3)]
+
+
+def test_a_table_that_the_session_put_in_its_way_is_not_used(tx):
+    copy_in(tx, "bars.cmc_price_bars_multi_tf", bar(1))
+    name = tx.execute(
+        "select c.relname from pg_class as c where c.relnamespace = pg_my_temp_schema()"
+    ).fetchone()[0]
+    tx.execute(f"drop table pg_temp.{name}")
+    tx.execute("set local role ta_lab2_app")
+    tx.execute(f"create temporary table {name} (like bars.cmc_price_bars_multi_tf)")
+    with pytest.raises(psycopg.Error, match="is in the way") as caught:
+        copy_in(tx, "bars.cmc_price_bars_multi_tf", bar(1))
+    assert caught.value.sqlstate == "TA407"
 
 
 def test_a_row_that_breaks_a_rule_leaves_nothing_open(tx):

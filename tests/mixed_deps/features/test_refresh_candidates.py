@@ -13,6 +13,7 @@ def candidates(tx, ids=None, rebuild=False):
         """
         select c.id, c.feature_type, nullif(c.from_ts, '-infinity'), c.candidates
         from features.refresh_candidates(%s::integer[], %s) as c
+        where c.feature_type = 'returns'
         """,
         (ids, rebuild),
     ).fetchall()

@@ -12,15 +12,16 @@ import pytest
 
 from ta_lab2.features import queries
 from ta_lab2.features.errors import RefreshFailed, UnknownAsset
-from tests.support import prices
+from tests.support import contract, prices
 
 ASSETS = (1, 2, 3, 52, 1027)
 
 
 @pytest.fixture
 def conn(own_db, autocommit):
-    """A connection to a database with five assets of 200 days."""
+    """A connection to a database with five assets of 200 days, without timeframes."""
     conn = autocommit(own_db)
+    contract.only(conn, ())
     for asset in ASSETS:
         prices.put(conn, asset, {n: 1.0 + (n * asset) % 13 for n in range(200) if n % 50})
     return conn
@@ -111,14 +112,15 @@ def test_an_unknown_asset_is_refused_before_anything_is_done(conn, ids):
 def test_a_dry_run_says_what_is_due_and_writes_nothing(conn):
     lines = refresh(conn, dry_run=True)
     assert "refresh_features: asset 52, returns: 196 candles are due" in lines
-    assert lines[-1] == "refresh_features: 5 computations are due, nothing was written"
+    assert lines[-1] == "refresh_features: 15 computations are due, nothing was written"
     assert state(conn) == []
     refresh(conn)
     prices.put(conn, 3, dict.fromkeys(range(190, 200), 5.0))
     before = digest(conn)
     assert refresh(conn, dry_run=True) == [
+        "refresh_features: asset 3, bars: 10 candles are due",
         "refresh_features: asset 3, returns: 10 candles are due",
-        "refresh_features: 1 computations are due, nothing was written",
+        "refresh_features: 2 computations are due, nothing was written",
     ]
     assert digest(conn) == before
     assert "due, nothing" in refresh(conn, [1], rebuild=True, dry_run=True)[-1]

@@ -8,13 +8,14 @@ import psycopg
 import pytest
 
 from ta_lab2.features.tables import cmc_returns_daily
-from tests.support import naive, prices
+from tests.support import contract, naive, prices
 from tests.support.contract import history
 
 COLUMNS = [column.name for column in cmc_returns_daily.columns]
 
 
 def refresh(conn, asset=1) -> int:
+    contract.only(conn, ())
     conn.execute(
         "insert into features.refresh_state (id) values (%s) on conflict do nothing", [asset]
     )
@@ -112,10 +113,13 @@ def test_another_arithmetic_works_everything_out_anew_and_says_so(tx):
     assert refresh(tx) == 0
     heard = []
     tx.add_notice_handler(lambda diag: heard.append(diag.message_primary))
-    tx.execute("update features.feature_state set fingerprint = 'of another machine'")
+    tx.execute(
+        "update features.feature_state set fingerprint = 'of another machine'"
+        " where feature_type = 'returns'"
+    )
     assert 0 < refresh(tx) < rows
     assert heard == [
-        "refresh_features: asset 1: returns rebuilt, their arithmetic is another one now"
+        "refresh_features: asset 1: returns rebuilt, their arithmetic or configuration changed"
     ]
     assert refresh(tx) == 0
 

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from ta_lab2.features import queries as features
 from ta_lab2.features.errors import RefreshFailed
 from ta_lab2.observability import queries
-from tests.support import prices, servers
+from tests.support import contract, prices, servers
 
 ASSETS = (1, 2, 3, 52, 1027)
 DAYS = 60
@@ -27,7 +27,8 @@ ASSET_METRICS = {
 
 
 def load(conn) -> None:
-    """Give a database five assets of sixty days."""
+    """Give a database five assets of sixty days, and no timeframes."""
+    contract.only(conn, ())
     for asset in ASSETS:
         prices.put(conn, asset, {n: 1.0 + (n * asset) % 13 for n in range(DAYS)})
 

@@ -1,0 +1,119 @@
+-- features.refresh_bars(p_id, p_from): bring one asset's bars of every active timeframe up to date, as what it did.
+--
+--     select d.rows_written from features.refresh_bars(1, '-infinity') as d;
+--
+-- A step of features.refresh_asset. Its state keeps the asset's first candle and the timeframes that
+-- were built: a new one, or one that was switched on again, is built whole, and the others only
+-- from the first change on. One that is switched off keeps its rows.
+--
+-- requires: functions/bars/ladder.sql, functions/features/replace_rows.sql
+
+create or replace function features.refresh_bars(p_id integer, p_from timestamptz)
+returns table (
+    rows_read bigint,
+    rows_written bigint,
+    rows_unchanged bigint,
+    changed_from timestamptz,
+    last_ts timestamptz,
+    state bytea
+)
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_active    integer[];
+    v_built     integer[];
+    v_state     jsonb;
+    v_first     timestamptz;
+    v_after     timestamptz;
+    v_part      record;
+    v_stored    bytea[];
+    v_kernel    record;
+    v_read      bigint := 0;
+    v_written   bigint := 0;
+    v_unchanged bigint := 0;
+    v_changed   timestamptz := 'infinity'::timestamptz;
+    v_last      timestamptz;
+begin
+    -- A timeframe is not deleted between here and its bars.
+    lock table only bars.cmc_price_bars_multi_tf in row exclusive mode;
+    select coalesce(array_agg(t.tf_id order by t.tf_id), '{}')
+    into v_active
+    from timemodel.dim_timeframe as t
+    where t.is_active;
+
+    -- What ended before the last candle that stays was closed by it or earlier, and stays too.
+    select coalesce(max(b.ts), '-infinity')
+    into v_after
+    from bars.cmc_price_histories7 as b
+    where b.id = p_id
+      and b.ts < p_from;
+    select convert_from(s.state, 'UTF8')::jsonb
+    into v_state
+    from features.feature_state as s
+    where s.id = p_id
+      and s.feature_type = 'bars'
+      and v_after > '-infinity';
+    if v_state is null then
+        v_after := '-infinity'::timestamptz;
+        select min(b.ts)
+        into v_first
+        from bars.cmc_price_histories7 as b
+        where b.id = p_id;
+        v_built := v_active;
+    else
+        v_first := (v_state ->> 'first')::timestamp at time zone 'UTC';
+        v_built := array(
+            select e.tf_id::integer
+            from jsonb_array_elements_text(v_state -> 'timeframes') as e (tf_id)
+        );
+    end if;
+
+    for v_part in
+        select
+            array_agg(a.tf_id order by a.tf_id) as tf_ids,
+            case when b.tf_id is null then '-infinity' else v_after end as from_ts
+        from unnest(v_active) as a (tf_id)
+        left join unnest(v_built) as b (tf_id) using (tf_id)
+        group by from_ts
+        order by from_ts
+    loop
+        select array_agg(record_send(r))
+        into v_stored
+        from bars.cmc_price_bars_multi_tf as r
+        where r.id = p_id
+          and r.tf_id = any (v_part.tf_ids)
+          and r.time_close >= v_part.from_ts;
+        select k.*
+        into v_kernel
+        from bars.ladder(p_id, v_part.tf_ids, v_first, v_part.from_ts, v_stored) as k;
+
+        perform features.replace_rows(
+            'bars.cmc_price_bars_multi_tf', p_id,
+            v_kernel.stale_tf_ids, v_kernel.stale, v_kernel.packed
+        );
+        v_read := v_read + v_kernel.rows_read;
+        v_written := v_written + v_kernel.changed;
+        v_unchanged := v_unchanged + v_kernel.unchanged;
+        v_last := greatest(v_last, v_kernel.last_ts);
+        if v_kernel.changed > 0 then
+            v_changed := least(v_changed, v_part.from_ts);
+        end if;
+    end loop;
+    if v_active = '{}' then
+        -- Nothing is computed, so nothing can be missed, and the asset is not due for ever.
+        select max(b.ts)
+        into v_last
+        from bars.cmc_price_histories7 as b
+        where b.id = p_id;
+    end if;
+    return query
+    select v_read, v_written, v_unchanged, v_changed, v_last,
+        convert_to(
+            jsonb_build_object('first', v_first at time zone 'UTC', 'timeframes', v_active)::text, 'UTF8'
+        );
+end
+$$;
+
+comment on function features.refresh_bars(integer, timestamptz) is
+    'Brings cmc_price_bars_multi_tf up to date for one asset from a ts on; counts, range and progress for refresh_asset.';

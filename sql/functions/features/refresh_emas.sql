@@ -1,0 +1,138 @@
+-- features.refresh_emas(p_id, p_from): bring one asset's EMAs up to date, as what it did.
+--
+--     select d.rows_written from features.refresh_emas(1, '-infinity') as d;
+--
+-- A step of features.refresh_asset. Reads the bars from p_from on, and of each timeframe that has
+-- one the last row before it, from which it goes on. Where that row has a period unfilled all earlier
+-- bars are read too, for the mean that the period begins with: fewer than the longest period has.
+--
+-- requires: functions/features/ema_kernel.sql, functions/features/replace_rows.sql
+
+create or replace function features.refresh_emas(p_id integer, p_from timestamptz)
+returns table (
+    rows_read bigint,
+    rows_written bigint,
+    rows_unchanged bigint,
+    changed_from timestamptz,
+    last_ts timestamptz,
+    state bytea
+)
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_periods    integer[];
+    v_last_tf_id integer[];
+    v_last_ema   double precision[];
+    v_unfilled   integer[];
+    v_tf_id      bytea;
+    v_time_close bytea;
+    v_close      bytea;
+    v_last_ts    timestamptz;
+    v_read       bigint;
+    v_stored     bytea[];
+    v_kernel     record;
+begin
+    -- 0: a slot that is not used.
+    select array_agg(coalesce(p.period, 0) order by n.slot)
+    into v_periods
+    from generate_series(1, (select max(p.slot) from features.dim_ema_periods as p)) as n (slot)
+    left join features.dim_ema_periods as p using (slot);
+
+    with due as (
+        select distinct b.tf_id
+        from bars.cmc_price_bars_multi_tf as b
+        where b.id = p_id
+          and b.time_close >= p_from
+    ),
+
+    last as (
+        select d.tf_id, l.ema
+        from due as d
+        left join lateral (
+            select e.ema
+            from features.cmc_ema_multi_tf as e
+            where e.id = p_id
+              and e.tf_id = d.tf_id
+              and e.time_close < p_from
+            order by e.time_close desc
+            limit 1
+        ) as l on true
+    )
+
+    select
+        array_agg(l.tf_id order by l.tf_id) filter (where l.ema is not null),
+        (
+            select array_agg(coalesce(r.ema[n.slot], 'NaN') order by r.tf_id, n.slot)
+            from last as r
+            cross join unnest(v_periods) with ordinality as n (period, slot)
+            where r.ema is not null
+        ),
+        array_agg(l.tf_id) filter (
+            where exists (
+                select
+                from unnest(v_periods) with ordinality as n (period, slot)
+                where n.period > 0
+                  and l.ema[n.slot] is null
+            )
+        )
+    into v_last_tf_id, v_last_ema, v_unfilled
+    from last as l;
+
+    select
+        array_send(array_agg(c.tf_id)),
+        array_send(array_agg(c.time_close)),
+        array_send(array_agg(c.close)),
+        count(*),
+        max(c.time_close) filter (where c.time_close >= p_from)
+    into v_tf_id, v_time_close, v_close, v_read, v_last_ts
+    from (
+        select b.tf_id, b.time_close, b.close
+        from bars.cmc_price_bars_multi_tf as b
+        where b.id = p_id
+          and b.time_close >= p_from
+        union all
+        select b.tf_id, b.time_close, b.close
+        from bars.cmc_price_bars_multi_tf as b
+        where b.id = p_id
+          and b.tf_id = any (v_unfilled)
+          and b.time_close < p_from
+    ) as c;
+    if v_last_ts is null then
+        select max(b.time_close)
+        into v_last_ts
+        from bars.cmc_price_bars_multi_tf as b
+        where b.id = p_id;
+    end if;
+
+    -- The table's key goes from asset to timeframe to time: offset 0 has each timeframe looked up.
+    select array_agg(o.record)
+    into v_stored
+    from timemodel.dim_timeframe as t
+    cross join lateral (
+        select record_send(e) as record
+        from features.cmc_ema_multi_tf as e
+        where e.id = p_id
+          and e.tf_id = t.tf_id
+          and e.time_close >= p_from
+        offset 0
+    ) as o;
+
+    select k.*
+    into v_kernel
+    from features.ema_kernel(
+        p_id, array_send(v_periods), v_tf_id, v_time_close, v_close,
+        array_send(v_last_tf_id), array_send(v_last_ema), timestamptz_send(p_from), v_stored
+    ) as k;
+
+    perform features.replace_rows(
+        'features.cmc_ema_multi_tf', p_id,
+        v_kernel.stale_tf_ids, v_kernel.stale, v_kernel.packed
+    );
+    return query
+    select v_read, v_kernel.changed::bigint, v_kernel.unchanged::bigint, p_from, v_last_ts, null::bytea;
+end
+$$;
+
+comment on function features.refresh_emas(integer, timestamptz) is
+    'Brings cmc_ema_multi_tf up to date for one asset from a time on; counts, range and progress for refresh_asset.';
