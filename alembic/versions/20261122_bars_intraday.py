@@ -9,7 +9,7 @@ that the migration makes last.
 from alembic import op
 
 revision = "20261122_bars_intraday"
-down_revision = "20261122_features_ema_view"
+down_revision = "20261122_bars_session_dates"
 
 PRICES = {
     "open": "First price.",

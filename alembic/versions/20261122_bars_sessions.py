@@ -25,7 +25,6 @@ SINCE = {
         " text, text, boolean, boolean, text)",
         "bars._check_calendar(uuid, timemodel.dim_sessions, date)",
         "bars._register_asset(integer, text, text)",
-        "bars._day(text, timemodel.dim_sessions)",
     ),
     "functions/bars/asset_summary.sql": ("bars.asset_summary(integer)",),
     "functions/bars/log_deleted_prices.sql": (

@@ -11,6 +11,21 @@ from alembic import op
 revision = "20261122_timemodel_timeframes"
 down_revision = "20261122_features_state"
 
+# What the routine lane made of this table and its row type: applied again after an upgrade.
+ROUTINES = {
+    "functions/timemodel/refuse_timeframe_change.sql": ("timemodel.refuse_timeframe_change()",),
+    "functions/timemodel/timeframe.sql": ("timemodel.timeframe(text, integer)",),
+    "functions/timemodel/timeframe_windows.sql": (
+        "timemodel.timeframe_windows(integer, text, date, date, date)",
+        "timemodel._calendar_windows("
+        "timemodel.dim_timeframe, timemodel.dim_sessions, date, date, date)",
+    ),
+    "functions/timemodel/same_grid.sql": (
+        "timemodel.same_grid(text, text, text)",
+        "timemodel._grid(timemodel.dim_timeframe, integer)",
+    ),
+}
+
 COMMENTS = {
     "tf_id": "What bars and their features refer to.",
     "tf": "The name: count and unit, then how it is aligned.",
@@ -339,11 +354,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for path, routines in ROUTINES.items():
+        for routine in routines:
+            op.execute(f"drop function if exists {routine} cascade")
+        op.execute(f"delete from ta_meta.routine_file as f where f.path = '{path}'")
     op.execute("drop view published.dim_timeframe")
     op.execute("drop table timemodel.dim_timeframe")
-    op.execute("drop function if exists timemodel.refuse_timeframe_change()")
-    op.execute(
-        "delete from ta_meta.routine_file as f"
-        " where f.path = 'functions/timemodel/refuse_timeframe_change.sql'"
-    )
     op.execute("delete from ta_meta.table_class as c where c.table_name = 'dim_timeframe'")

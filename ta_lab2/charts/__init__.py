@@ -11,21 +11,27 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ta_lab2.charts import panels
+from ta_lab2.charts import spans as _spans
 from ta_lab2.charts.candles import Candles, draw_candles
 from ta_lab2.charts.line import Line, span
 from ta_lab2.charts.panels import DPI, FAINT, INK
+from ta_lab2.charts.spans import Row, Span
 from ta_lab2.errors import Refused
 
 if TYPE_CHECKING:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-__all__ = ["HEIGHT", "TALL", "WIDTH", "Candles", "Line", "place", "prices", "require", "write"]
+__all__ = [
+    "HEIGHT", "TALL", "WIDTH", "Candles", "Line", "Row", "Span",
+    "place", "prices", "require", "spans", "write",
+]  # fmt: skip
 
 WIDTH: Final = 1600
 HEIGHT: Final = 1040
@@ -105,16 +111,8 @@ def prices(
     lines = [line for line in lines if line.candles()]
     if not lines:
         raise Refused("there is nothing to draw: no candles", "Load prices with `ta-lab2 ingest`.")
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        height = TALL if candles else HEIGHT
-        figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI)
-        canvas = FigureCanvasAgg(figure)
+    height = TALL if candles else HEIGHT
+    with _sheet(height) as (figure, canvas):
         # Margins in pixels: a taller picture has more room for panels, not for air.
         grid = figure.add_gridspec(
             3 if candles else 2,
@@ -146,6 +144,60 @@ def prices(
         )
         canvas.draw()
     return _png(canvas, height)
+
+
+def spans(
+    rows: Sequence[Row],
+    *,
+    title: str,
+    subtitle: str,
+    source: str,
+    first: date,
+    last: date,
+    open_days: Sequence[date],
+    short_days: Sequence[date] = (),
+    since: date,
+) -> bytes:
+    """Return a PNG of rows of spans over the days from first to last.
+
+    Args:
+        rows: from above, each with its spans.
+        title: the first line, in bold.
+        subtitle: what the colours say.
+        source: where the spans come from, the small line at the foot.
+        first: the first day of the axis; last, the last one.
+        open_days: the days that are not shaded.
+        short_days: those of them that are marked as short.
+        since: the day that the line stands before.
+    """
+    require()
+    with _sheet(HEIGHT) as (figure, canvas):
+        axes = figure.subplots(
+            gridspec_kw={"left": 0.18, "right": 0.985, "top": 0.885, "bottom": 0.045}
+        )
+        _spans.draw(
+            axes, rows, first=first, last=last, open_days=open_days, short_days=short_days,
+            since=since,
+        )  # fmt: skip
+        figure.text(0.015, 0.965, title, fontsize=13, fontweight="bold", va="center")
+        figure.text(0.015, 0.921, subtitle, fontsize=7.5, color=FAINT, va="center", linespacing=1.5)
+        figure.text(0.015, 0.014, source, fontsize=7, color=FAINT, va="bottom")
+        canvas.draw()
+    return _png(canvas, HEIGHT)
+
+
+@contextmanager
+def _sheet(height: int) -> Iterator[tuple[Figure, FigureCanvasAgg]]:
+    """Yield an empty figure of our style, whatever the user's settings are."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI)
+        yield figure, FigureCanvasAgg(figure)
 
 
 def _png(canvas: FigureCanvasAgg, height: int) -> bytes:

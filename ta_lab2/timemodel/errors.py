@@ -45,3 +45,21 @@ class TimeframeIsFixed(DatabaseRaised, sqlstate="TA107"):
     """What a timeframe means cannot be changed."""
 
     exit_code = 2
+
+
+class UnknownTimeframe(DatabaseRaised, sqlstate="TA108"):
+    """No row of dim_timeframe has this name or number."""
+
+    exit_code = 2
+
+
+class NoSession(DatabaseRaised, sqlstate="TA109"):
+    """A first candle is said to be of a date that is no session."""
+
+    exit_code = 2
+
+
+class NothingToCheck(DatabaseRaised, sqlstate="TA110"):
+    """A relation lacks the columns that tell timeframes and ends of bars."""
+
+    exit_code = 2

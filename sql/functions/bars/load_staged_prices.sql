@@ -16,7 +16,7 @@
 -- for a new one, else the asset's own.
 --
 -- requires: functions/bars/price_moment.sql, functions/timemodel/is_24_7.sql
--- requires: functions/bars/refuse_to_reclassify.sql
+-- requires: functions/timemodel/market_date.sql, functions/bars/refuse_to_reclassify.sql
 
 create or replace function bars._number(p_text text)
 returns double precision
@@ -54,50 +54,55 @@ $$;
 comment on function bars._stamp(text) is
     'Private: an ISO 8601 date or time in UTC, or a time since 1970; null when the text is none.';
 
-create or replace function bars._exchange_date(
-    p_stamp timestamptz,
-    p_session_id text,
-    p_timezone text
-)
-returns date
-language plpgsql
-stable strict parallel safe
-as $$
-declare
-    v_local date := (p_stamp at time zone p_timezone)::date;
-begin
-    return coalesce(
-        (
-            select c.session_date
-            from timemodel.session_calendar as c
-            where c.session_id = p_session_id
-              and c.session_date between v_local - 1 and v_local + 1
-              and c.opens_at <= p_stamp
-              and c.closes_at > p_stamp
-        ),
-        v_local
-    );
-end
-$$;
-
-comment on function bars._exchange_date(timestamptz, text, text) is
-    'Private: the date of the exchange''s session under way, else the date on its clock.';
-
-create or replace function bars._day(p_text text, p_session timemodel.dim_sessions)
+create or replace function bars._day(p_text text)
 returns date
 language sql
 stable parallel safe
 as $$
-select case
-    when p_session.is_24_7
-        or bars._stamp(p_text) = date_trunc('day', bars._stamp(p_text), 'UTC')
-    then (bars._stamp(p_text) at time zone 'UTC')::date
-    else bars._exchange_date(bars._stamp(p_text), p_session.session_id, p_session.timezone)
+select (bars._stamp(p_text) at time zone 'UTC')::date
+$$;
+
+comment on function bars._day(text) is
+    'Private: the date that the text names, or on which it lies in UTC; null when it is no date or time.';
+
+create or replace function bars._name_sessions(p_load uuid, p_session timemodel.dim_sessions)
+returns void
+language plpgsql
+volatile parallel unsafe
+-- As where they are loaded: between loads the staging table is empty.
+set enable_nestloop = off
+as $$
+begin
+    with moments as materialized (
+        select s.line, m.at, (m.at at time zone p_session.timezone)::date as local_date
+        from bars.price_staging as s
+        cross join lateral (select bars._stamp(s.day) as at) as m
+        where s.load = p_load
+          -- Most lines hold a date, which needs no closer look.
+          and s.day !~ '^\d{4}-\d\d-\d\d$'
+          and m.at <> date_trunc('day', m.at, 'UTC')
+    ), meant as (
+        -- The session under way has one of three dates.
+        select m.line, coalesce(max(c.session_date), m.local_date) as session_date
+        from moments as m
+        cross join generate_series(-1, 1) as n (days)
+        left join timemodel.session_calendar as c
+            on c.session_id = p_session.session_id
+            and c.session_date = m.local_date + n.days
+            and c.opens_at <= m.at
+            and c.closes_at > m.at
+        group by m.line, m.local_date
+    )
+    update bars.price_staging as s
+    set day = to_char(t.session_date, 'YYYY-MM-DD')
+    from meant as t
+    where s.load = p_load
+      and s.line = t.line;
 end
 $$;
 
-comment on function bars._day(text, timemodel.dim_sessions) is
-    'Private: the date of the session that the text means, null when it is no date or time.';
+comment on function bars._name_sessions(uuid, timemodel.dim_sessions) is
+    'Private: writes into staged lines that hold a moment the date of the exchange''s session it means.';
 
 create or replace function bars._register_asset(
     p_id integer,
@@ -190,9 +195,11 @@ begin
     select min(d.day), max(d.day)
     into v_first, v_last
     from (
-        select bars._day(s.day, p_session) as day
+        select bars._day(s.day) as day
         from bars.price_staging as s
         where s.load = p_load
+        -- Keeps the text from being read once for each use of the date.
+        offset 0
     ) as d
     where d.day <= p_today;
     if v_first is not null then
@@ -281,16 +288,17 @@ begin
     if v_session.is_24_7 then
         v_today := (p_at at time zone 'UTC')::date;
     else
-        v_today := bars._exchange_date(p_at, v_session.session_id, v_session.timezone);
+        v_today := timemodel.market_date(v_session.session_id, p_at);
+        perform bars._name_sessions(p_load, v_session);
         perform bars._check_calendar(p_load, v_session, v_today);
     end if;
-    select s.ticker, bars._day(s.day, v_session)
+    select s.ticker, bars._day(s.day)
     into v_symbol, v_as_of
     from bars.price_staging as s
     where s.load = p_load
       and s.ticker <> ''
-      and bars._day(s.day, v_session) <= v_today
-    order by bars._day(s.day, v_session) desc, s.line
+      and bars._day(s.day) <= v_today
+    order by bars._day(s.day) desc, s.line
     limit 1;
     perform bars._check_source(p_source);
     select t.source into v_source from bars.price_state as t where t.id = p_id;
@@ -325,7 +333,7 @@ begin
     with cells as materialized (
         select
             s.*,
-            bars._day(s.day, v_session) as session_date,
+            bars._day(s.day) as session_date,
             bars._number(s.open) as n_open,
             bars._number(s.high) as n_high,
             bars._number(s.low) as n_low,
