@@ -2,7 +2,7 @@
 
 Measured with 100 assets x 4000 days, 4.2 million rows: the checks of two foreign keys took four times
 as long as the rows; as a hypertable of twelve chunks they took twice as long to write, and the two
-previous rows of each row, which d1 and d2 are made of, seven times as long to find.
+previous rows of each row, which d1 and d2 are made of, four to five times as long to find.
 Rows are derived: the table is made anew, and the next refresh fills it.
 """
 

@@ -101,12 +101,6 @@ class TimeframeInUse(DatabaseRaised, sqlstate="TA234"):
     exit_code = 2
 
 
-class UnknownTimeframe(DatabaseRaised, sqlstate="TA235"):
-    """No timeframe has that name."""
-
-    exit_code = 2
-
-
 class IntradayIsKept(DatabaseRaised, sqlstate="TA241"):
     """A TRUNCATE would remove intraday candles without a trace."""
 

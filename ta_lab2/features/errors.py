@@ -33,9 +33,3 @@ class CloseBeyondAverages(DatabaseRaised, sqlstate="TA406"):
 
 class StageInTheWay(DatabaseRaised, sqlstate="TA407"):
     """A session has a temporary table of its own where packed rows would be kept."""
-
-
-class UnknownTimeframe(DatabaseRaised, sqlstate="TA408"):
-    """EMAs were asked for of a timeframe that does not exist."""
-
-    exit_code = 2

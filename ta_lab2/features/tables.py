@@ -28,7 +28,7 @@ _SCORED: Final = (1, 7, 30)
 cmc_returns_daily = Table(
     "cmc_returns_daily",
     metadata,
-    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     Column("ts", TIMESTAMP(timezone=True), primary_key=True),
     Column("available_at", TIMESTAMP(timezone=True), nullable=False),
     *(Column(f"ret_pct_{n}", Double) for n in _SPANS),

@@ -8,7 +8,7 @@
 -- those that had ended by p_at. No row when the last candle up to p_at closed its bar, when there is
 -- no candle, or when the first full week, month or year has not begun.
 --
--- requires: functions/bars/ladder.sql
+-- requires: functions/bars/ladder.sql, functions/timemodel/timeframe.sql
 
 create or replace function bars.forming(
     p_id integer,
@@ -53,16 +53,7 @@ begin
                   detail = format('Of %s that are known.', (select count(*) from bars.dim_assets)),
                   hint = '`ta-lab2 assets list` lists them.';
     end if;
-    select t.tf_id
-    into v_tf_id
-    from timemodel.dim_timeframe as t
-    where t.tf = p_tf;
-    if not found then
-        raise exception 'no timeframe is called %', p_tf
-            using errcode = 'TA235',
-                  detail = format('Of %s that are known.', (select count(*) from timemodel.dim_timeframe)),
-                  hint = 'select tf, label from dim_timeframe order by sort_order lists them.';
-    end if;
+    v_tf_id := (timemodel.timeframe(p_tf)).tf_id;
     select min(p.ts), max(p.ts)
     into v_first, v_last
     from bars.cmc_price_histories7 as p

@@ -9,7 +9,7 @@
 -- would be stored if the bar closed there, null until the period has a closed one; d1 is ema less
 -- that, d2 is null. Only what was available at p_at is used.
 --
--- requires: functions/features/assets_to_refresh.sql
+-- requires: functions/features/assets_to_refresh.sql, functions/timemodel/timeframe.sql
 
 create or replace function features.ema_roll(p_id integer, p_tf text, p_at timestamptz default 'infinity')
 returns table (
@@ -36,15 +36,7 @@ declare
     v_close double precision;
 begin
     perform features._known_assets(array[p_id]);
-    select t.*
-    into v_tf
-    from timemodel.dim_timeframe as t
-    where t.tf = p_tf;
-    if not found then
-        raise exception 'no timeframe has the name %', coalesce(p_tf, 'null')
-            using errcode = 'TA408',
-                  hint = 'select tf, label from dim_timeframe order by sort_order lists them.';
-    end if;
+    v_tf := timemodel.timeframe(p_tf);
 
     select b.ts, b.close
     into v_ts, v_close

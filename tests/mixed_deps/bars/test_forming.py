@@ -116,7 +116,7 @@ def test_an_exchange_s_bar_ends_with_its_calendar(equity, new_york):
 @pytest.mark.parametrize(
     ("arguments", "state"),
     [
-        ((1, "3X", "2021-01-01"), "TA235"),
+        ((1, "3X", "2021-01-01"), "TA108"),
         ((77, "1D", "2021-01-01"), "TA210"),
         ((1, "1D", None), "22004"),
         ((1, None, "2021-01-01"), "22004"),

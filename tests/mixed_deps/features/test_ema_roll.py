@@ -114,7 +114,7 @@ def test_a_candle_that_no_refresh_has_seen_is_not_previewed_yet(tx):
 def test_what_does_not_exist_is_an_error(tx):
     prices.put(tx, 2, {})
     assert roll(tx, asset=2) == []
-    for asset, tf, state in ((3, "2D", "TA402"), (1, "2", "TA408"), (1, None, "TA408")):
+    for asset, tf, state in ((3, "2D", "TA402"), (1, "2", "TA108"), (1, None, "TA108")):
         with pytest.raises(psycopg.Error) as caught, tx.transaction():
             roll(tx, tf, asset=asset)
         assert caught.value.sqlstate == state
