@@ -11,10 +11,10 @@ import argparse
 
 import psycopg
 
-from benchmarks import day, full, ingest, market, report
+from benchmarks import day, full, ingest, ladder, market, report
 from tests.support import servers
 
-TABLES = {"full": full.run, "day": day.run, "ingest": ingest.run}
+TABLES = {"full": full.run, "day": day.run, "ingest": ingest.run, "ladder": ladder.run}
 
 
 def main() -> None:

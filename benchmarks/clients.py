@@ -125,16 +125,16 @@ def _with_kernel(candles: np.ndarray, *, last_only: bool) -> Iterator[bytes]:
     """The packed rows of each asset."""
     ids, starts = np.unique(candles["id"], return_index=True)
     for asset, part in zip(ids.tolist(), np.split(candles, starts[1:]), strict=True):
-        ts = _array(1184, part["ts"])
+        ts = array(1184, part["ts"])
         after = int(part["ts"][-2]) if last_only else NEVER
-        close = _array(701, part["close"])
+        close = array(701, part["close"])
         yield KERNEL(asset, ts, ts, close, not last_only, struct.pack(">q", after), None)[-1]
 
 
-def _array(kind: int, values: np.ndarray) -> bytes:
+def array(kind: int, values: np.ndarray) -> bytes:
     """What array_send makes of the values."""
-    pairs = np.empty(len(values), [("length", ">i4"), ("value", values.dtype)])
-    pairs["length"], pairs["value"] = 8, values
+    pairs = np.empty(len(values), [("length", ">i4"), ("value", values.dtype.newbyteorder(">"))])
+    pairs["length"], pairs["value"] = values.itemsize, values
     return struct.pack(">iiIii", 1, 0, kind, len(values), 1) + pairs.tobytes()
 
 

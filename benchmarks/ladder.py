@@ -1,0 +1,404 @@
+"""Bars and EMAs of every timeframe: the whole ladder, a new day, a revised candle, and reads.
+
+Contenders are compared on a few assets, because the usual client takes long. The database alone is
+timed on the whole market, against the floor.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+import psycopg
+
+from benchmarks import clients, ladder_clients, market, report, timing
+from benchmarks.ladder_clients import BARS, COLUMNS, EMAS, KEYS
+
+FEW = min(5, market.ASSETS)
+SHORT = min(730, market.DAYS)
+ROUNDS = max(3, timing.ROUNDS)
+READS = 21
+BACK = min(300, market.DAYS // 2)
+AGREEMENT = 1e-9
+TABLES = (BARS, EMAS)
+STEPS = (
+    "select features.refresh_bars({}, '-infinity')",
+    "select features.refresh_emas({}, '-infinity')",
+)
+NOTES = {
+    "the database": "refresh_features(): bars and EMAs, the returns too; a commit per asset; may be"
+    " killed and run twice at once; keeps state, so that the next run begins at what changed",
+    "its bars and EMAs": "the two steps of that alone, a commit each; without returns and records",
+    "usual client": "psycopg fetch, pandas groupby per timeframe and asset, TA-Lib, COPY row by"
+    " row, upsert of what differs; one commit; once, as it takes long; keeps no state, sees no"
+    " revision, knows no session but the UTC day",
+    "best client": "our kernels in the client, binary COPY both ways, upsert of what differs; one"
+    " commit; keeps no state, sees no revision",
+    "floor": "binary COPY of the same bytes, ready made, into the same tables with their keys;"
+    " reads nothing, computes nothing, can't be run twice",
+}
+
+SERIES = """
+    select u.ts, u.ema, u.d1, u.d2
+    from features.cmc_ema_multi_tf_u as u
+    where u.id = 1 and u.tf = '1D' and u.period = 21
+    order by u.ts
+"""
+LATEST = """
+    select u.*
+    from bars.dim_assets as a
+    cross join lateral (
+        select u.id, u.ts, u.ema, u.d1, u.d2
+        from features.cmc_ema_multi_tf_u as u
+        where u.id = a.id
+          and u.period = 21
+          and u.tf_id = (select t.tf_id from timemodel.dim_timeframe as t where t.tf = '1D')
+        order by u.ts desc
+        limit 1
+    ) as u
+"""
+
+
+class Measure(NamedTuple):
+    """A line of the large market's table; ``share`` is in parts of ``of``."""
+
+    what: str
+    taken: str
+    each: str
+    share: str
+    target: str
+
+
+def load(conn: psycopg.Connection, assets: int, days: int) -> None:
+    """Store candles with extremes, volume and market cap, every day; every timeframe is on."""
+    conn.execute("update timemodel.dim_timeframe set is_active = true where not is_active")
+    conn.execute(
+        "insert into bars.dim_assets select n, 'T' || n, 't-' || n from generate_series(1, %s) n",
+        (assets,),
+    )
+    chance = np.random.default_rng(4)
+    first = np.datetime64("2010-01-01T23:59:59.999", "us")
+    stamps = np.datetime_as_string(first + np.arange(days) * np.timedelta64(1, "D")).tolist()
+    with (
+        conn.cursor() as cursor,
+        cursor.copy(
+            "copy bars.cmc_price_histories7 (id, ts, open, high, low, close, volume, market_cap)"
+            " from stdin"
+        ) as copy,
+    ):
+        for asset in range(1, assets + 1):
+            close = 100 * np.exp(np.cumsum(chance.normal(0, 0.03, days)))
+            opened = np.append(100.0, close[:-1])
+            high = np.maximum(opened, close) * (1 + chance.random(days) * 0.03)
+            low = np.minimum(opened, close) * (1 - chance.random(days) * 0.03)
+            columns = (opened, high, low, close, chance.random(days) * 1e9, close * 1e7)
+            copy.write(
+                "".join(
+                    f"{asset}\t{stamp}Z\t" + "\t".join(map(repr, values)) + "\n"
+                    for stamp, *values in zip(
+                        stamps, *(column.tolist() for column in columns), strict=True
+                    )
+                )
+            )
+    conn.execute("vacuum analyze bars.cmc_price_histories7")
+
+
+def refresh(conn: psycopg.Connection) -> None:
+    """Let the database do it."""
+    conn.execute("call public.refresh_features()")
+
+
+def start_over(conn: psycopg.Connection) -> None:
+    """Empty what a refresh fills, as it was before the first."""
+    conn.execute(f"truncate {BARS}, {EMAS}, {clients.TABLE}, features.feature_state")
+    settle(conn)
+
+
+def settle(conn: psycopg.Connection) -> None:
+    """Do what the server would do in the background at some moment."""
+    conn.execute("vacuum analyze")
+    conn.execute("checkpoint")
+
+
+def steps(conn: psycopg.Connection, assets: int) -> None:
+    """Bars and EMAs of each asset, as refresh_features() has them worked out."""
+    for asset in range(1, assets + 1):
+        for step in STEPS:
+            conn.execute(step.format(asset))
+
+
+@contextmanager
+def packed_rows(conn: psycopg.Connection) -> Iterator[dict[str, Path]]:
+    """Yield a file of COPY's binary format for each table, its rows as a refresh writes them."""
+    with TemporaryDirectory(prefix="ta-lab2-bench-") as folder:
+        files = {table: Path(folder, table) for table in TABLES}
+        for table, file in files.items():
+            query = f"select * from {table} order by {', '.join(COLUMNS[table][:KEYS])}"
+            with (
+                file.open("wb") as sink,
+                conn.cursor() as cursor,
+                cursor.copy(f"copy ({query}) to stdout (format binary)") as copy,
+            ):
+                for chunk in copy:
+                    sink.write(chunk)
+        yield files
+
+
+def floor(conn: psycopg.Connection, files: dict[str, Path]) -> None:
+    """Copy rows that are there already, a commit a table."""
+    for table, file in files.items():
+        with (
+            file.open("rb") as source,
+            conn.cursor() as cursor,
+            cursor.copy(f"copy {table} from stdin (format binary)") as copy,
+        ):
+            shutil.copyfileobj(source, copy, 1 << 20)
+
+
+def furthest(conn: psycopg.Connection) -> float:
+    """The largest relative difference to the rows kept; keys, flags and nulls must be the same."""
+    floats = {"open", "high", "low", "close", "volume", "market_cap", "ema"}
+    largest = 0.0
+    for table in TABLES:
+        same = [name for name in COLUMNS[table] if name not in floats]
+        compared = [name for name in COLUMNS[table] if name in floats]
+        arrays = (
+            ["a.ema", "b.ema"]
+            if compared == ["ema"]
+            else [f"array[{', '.join(f'{side}.{name}' for name in compared)}]" for side in "ab"]
+        )
+        row = conn.execute(
+            f"""
+            select
+                count(*),
+                count(*) filter (
+                    where a.id is null
+                       or b.id is null
+                       or ({", ".join(f"a.{name}" for name in same)})
+                          is distinct from ({", ".join(f"b.{name}" for name in same)})
+                       or f.nulls_differ
+                ),
+                max(f.apart)
+            from {table} as a
+            full join kept.{table.rpartition(".")[2]} as b
+            using ({", ".join(COLUMNS[table][:KEYS])})
+            cross join lateral (
+                select
+                    coalesce(bool_or((v.x is null) <> (v.y is null)), false) as nulls_differ,
+                    max(abs(v.x - v.y) / nullif(abs(v.y), 0)) as apart
+                from unnest({", ".join(arrays)}) as v (x, y)
+            ) as f
+            """
+        ).fetchone()
+        assert row is not None
+        count, others, apart = row
+        assert count > 0, table
+        assert others == 0, f"{others} of {count} rows of {table} are others"
+        largest = max(largest, apart or 0.0)
+    return largest
+
+
+def keep_rows(conn: psycopg.Connection) -> None:
+    """Remember what the tables hold, to be compared with."""
+    conn.execute("create schema kept")
+    for table in TABLES:
+        name = table.rpartition(".")[2]
+        conn.execute(f"create table kept.{name} as table {table}")
+        conn.execute(f"alter table kept.{name} add primary key (id, tf_id, time_close)")
+    conn.execute("analyze")
+
+
+def run(url: str) -> report.Section:
+    """Compare the rows and the contenders on a few assets, then time the database on them all."""
+    with market.database(url) as conn:
+        compared = _contenders(conn)
+    measures = _market(url)
+    return report.Section(
+        "Bars and EMAs of every timeframe",
+        f"Contenders: {FEW} assets x {market.DAYS} days, 199 timeframes, 17 periods; median of"
+        f" {timing.ROUNDS}. Differences are relative. Below, the database alone:"
+        f" {market.ASSETS} assets; a new day and a revision are medians of {ROUNDS}, each of its"
+        f" own, reads of {READS}.",
+        [
+            *compared,
+            "",
+            report.line(["what", "seen", "all", "share", "target"]),
+            report.line(["---"] * 5),
+            *(report.line(measure) for measure in measures),
+        ],
+    )
+
+
+def _contenders(conn: psycopg.Connection) -> list[str]:
+    """All of them on a few assets: their rows first, then their times in turn."""
+    load(conn, FEW, market.DAYS)
+    print(f"ladder: {FEW} assets x {market.DAYS} days loaded", flush=True)
+    refresh(conn)
+    keep_rows(conn)
+    with packed_rows(conn) as files:
+        contenders: dict[str, Callable[[], object]] = {
+            "the database": lambda: refresh(conn),
+            "its bars and EMAs": lambda: steps(conn, FEW),
+            "usual client": lambda: ladder_clients.usual(conn),
+            "best client": lambda: ladder_clients.best(conn),
+            "floor": lambda: floor(conn, files),
+        }
+        taken: dict[str, list[float]] = {}
+        apart: dict[str, str] = {}
+
+        def once(work: Callable[[], object]) -> float:
+            start_over(conn)
+            return timing.seconds(work)
+
+        for who, work in contenders.items():
+            seconds = once(work)
+            distance = furthest(conn)
+            apart[who] = f"{distance:.0e}"
+            print(f"{who}: {seconds:.3f} s, rows at most {apart[who]} apart", flush=True)
+            assert distance < AGREEMENT, (who, distance)
+            if who == "usual client":
+                taken[who] = [seconds]
+        again = {
+            who: lambda work=work: once(work)
+            for who, work in contenders.items()
+            if who != "usual client"
+        }
+        taken |= timing.in_turn(again, timing.ROUNDS)
+    ordered = {who: taken[who] for who in contenders}
+    return report.compared(ordered, "the database", apart, NOTES)
+
+
+def _market(url: str) -> list[Measure]:
+    """The whole market: built, copied, one day and one revision later, and read."""
+    with market.database(url) as conn:
+        load(conn, market.ASSETS, market.DAYS)
+        built = _build(conn, market.DAYS)
+        memory = _peak_memory(conn)
+        rows = conn.execute(f"select count(*) from {EMAS}").fetchone() or (0,)
+        with packed_rows(conn) as files:
+            size = sum(file.stat().st_size for file in files.values()) / 2**30
+            # What is copied is what stood there: the record of it stays right.
+            conn.execute(f"truncate {BARS}, {EMAS}")
+            settle(conn)
+            copied = timing.seconds(lambda: floor(conn, files))
+        print(f"ladder: floor {copied:.1f} s", flush=True)
+        settle(conn)
+        measures = [
+            Measure(
+                f"full build, {market.DAYS} days, the returns too",
+                f"{built:.1f} s",
+                f"{rows[0]:,} bars and as many rows of EMAs, {size:.1f} GiB",
+                f"{built / copied:.2f} floors",
+                "2 floors",
+            ),
+            Measure("floor of that", f"{copied:.1f} s", "", "1 floor", ""),
+            Measure("peak memory of the back end", *memory, "", "1 GB"),
+        ]
+        later = [_new_day(conn, market.DAYS, built, built), _revision(conn, built)]
+        reads = [
+            _read(conn, "one series through the view", SERIES),
+            _read(conn, "latest row of all assets through the view", LATEST),
+        ]
+    with market.database(url) as conn:
+        load(conn, market.ASSETS, SHORT)
+        short = _new_day(conn, SHORT, _build(conn, SHORT), built)
+    return [*measures, short, *later, *reads]
+
+
+def _build(conn: psycopg.Connection, days: int) -> float:
+    """The seconds of a refresh from nothing; says how far it is."""
+    print(f"ladder: {market.ASSETS} assets x {days} days loaded", flush=True)
+    settle(conn)
+    conn.execute("set client_min_messages = notice")
+    conn.add_notice_handler(_say)
+    taken = timing.seconds(lambda: refresh(conn))
+    conn.remove_notice_handler(_say)
+    conn.execute("set client_min_messages = warning")
+    settle(conn)
+    return taken
+
+
+def _say(notice: psycopg.errors.Diagnostic) -> None:
+    """Show a message of the server."""
+    print(notice.message_primary, flush=True)
+
+
+def _peak_memory(conn: psycopg.Connection) -> tuple[str, str]:
+    """How much the session's back end held at most, and what that counts."""
+    kept = Path(f"/proc/{conn.info.backend_pid}")
+    try:
+        title = (kept / "cmdline").read_text()
+        status = (kept / "status").read_text()
+    except OSError:
+        title = status = ""
+    if conn.info.dbname not in title:
+        return "not seen", "the server runs elsewhere"
+    lines = (line.partition(":")[::2] for line in status.splitlines())
+    facts = {name: int(value.split()[0]) >> 10 for name, value in lines if value.endswith(" kB")}
+    return (
+        f"{facts['VmHWM']} MiB",
+        f"VmHWM after the full build; {facts['RssShmem']} MiB of it are shared buffers, and it"
+        f" holds {facts['RssAnon']} MiB of its own at the end",
+    )
+
+
+def _new_day(conn: psycopg.Connection, days: int, own: float, whole: float) -> Measure:
+    """One more candle of every asset."""
+
+    def once() -> float:
+        market.next_day(conn)
+        return timing.seconds(lambda: refresh(conn))
+
+    once()
+    times = timing.in_turn({f"a new day after {days}": once}, ROUNDS)
+    return _share(f"one new day for all, after {days} days", *times.values(), own, whole, "3 %")
+
+
+def _revision(conn: psycopg.Connection, whole: float) -> Measure:
+    """One older candle of one asset after the other has another close."""
+    assets = itertools.cycle(range(1, market.ASSETS + 1))
+
+    def once() -> float:
+        conn.execute(
+            """
+            update bars.cmc_price_histories7 as c
+            set close = (c.close + c.high) / 2
+            where c.id = %s
+              and c.ts = (
+                  select max(m.ts) - %s * interval '24 hours' from bars.cmc_price_histories7 as m
+              )
+            """,
+            (next(assets), BACK),
+        )
+        return timing.seconds(lambda: refresh(conn))
+
+    once()
+    times = timing.in_turn({f"a candle revised {BACK} days back": once}, ROUNDS)
+    return _share(f"one candle revised {BACK} days back", *times.values(), whole, whole, "1 %")
+
+
+def _share(what: str, times: list[float], own: float, whole: float, target: str) -> Measure:
+    """A part of the full build, and of that of the same history where it is another."""
+    middle = statistics.median(times)
+    share = f"{middle / whole:.2%} of the full build"
+    if own != whole:
+        share += f", {middle / own:.2%} of its own"
+    each = ", ".join(f"{one * 1e3:.0f}" for one in times)
+    return Measure(what, f"{middle * 1e3:.0f} ms", each, share, target)
+
+
+def _read(conn: psycopg.Connection, what: str, query: str) -> Measure:
+    """The milliseconds of a query with all its rows."""
+    found = conn.execute(query).fetchall()
+    times = [timing.seconds(lambda: conn.execute(query).fetchall()) for _ in range(READS)]
+    middle, slowest = statistics.median(times) * 1e3, max(times) * 1e3
+    seen = f"{len(found)} rows, at most {slowest:.1f} ms"
+    print(f"{what}: {middle:.2f} ms, {seen}", flush=True)
+    return Measure(what, f"{middle:.2f} ms", seen, "", "a few ms")

@@ -1,0 +1,283 @@
+"""Two programs that work out bars and EMAs outside the database, for markets that never close.
+
+The usual client fetches rows, groups them with pandas per timeframe and asset, averages with TA-Lib
+and copies row by row. The best client runs our own kernels and moves packed bytes both ways. Both
+need candles without a gap and without a null. Both write what differs in one transaction, keep no
+state and see no revision.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import psycopg
+import talib
+from psycopg import sql
+
+from benchmarks import clients
+from ta_lab2.bars.tables import cmc_price_bars_multi_tf
+from ta_lab2.features.tables import cmc_ema_multi_tf
+from tests.support import plpython
+
+BARS = "bars.cmc_price_bars_multi_tf"
+EMAS = "features.cmc_ema_multi_tf"
+COLUMNS = {
+    BARS: [column.name for column in cmc_price_bars_multi_tf.columns],
+    EMAS: [column.name for column in cmc_ema_multi_tf.columns],
+}
+KEYS = 3
+
+#: Of a market that is open around the clock: how many of which unit make a bar, on a grid or not.
+TIMEFRAMES = """
+    select
+        t.tf_id,
+        case
+            when t.alignment = 'trading' then 'session'
+            when t.base_unit = 'W' then lower(t.calendar_scheme) || ' week'
+            else case t.base_unit when 'D' then 'day' when 'M' then 'month' else 'year' end
+        end,
+        t.tf_qty * case when t.alignment = 'trading' and t.base_unit = 'W' then 7 else 1 end,
+        t.anchor is not null
+    from timemodel.dim_timeframe as t
+    where t.is_active
+    order by t.tf_id
+"""
+PERIODS = "select p.period from features.dim_ema_periods as p order by p.slot"
+CANDLES = """
+    select
+        c.id, c.ts, c.open, c.high, c.low, c.close, c.volume, c.market_cap,
+        coalesce(c.time_high, c.ts) as time_high, coalesce(c.time_low, c.ts) as time_low
+    from bars.cmc_price_histories7 as c
+    order by c.id, c.ts
+"""
+FIELDS = [
+    *("ts", "open", "high", "low", "close", "volume", "market_cap", "time_high", "time_low"),
+]
+STAMPS = {"ts", "time_high", "time_low"}
+DAY = pd.Timedelta(days=1)
+LAST_MILLISECOND = DAY - pd.Timedelta(milliseconds=1)
+
+
+class Timeframe(NamedTuple):
+    """A row of TIMEFRAMES."""
+
+    tf_id: int
+    unit: str
+    count: int
+    is_anchored: bool
+
+
+class Refusal(Exception):
+    """The market is not one that these clients can work on."""
+
+
+def timeframes(conn: psycopg.Connection) -> list[Timeframe]:
+    """The timeframes that are switched on."""
+    return [Timeframe(*row) for row in conn.execute(TIMEFRAMES)]
+
+
+def periods(conn: psycopg.Connection) -> list[int]:
+    """The periods in order of their slots."""
+    return [row[0] for row in conn.execute(PERIODS)]
+
+
+def usual(conn: psycopg.Connection) -> None:
+    """Fetch rows, group with pandas, average with TA-Lib, COPY row by row, upsert."""
+    wanted, spans = timeframes(conn), periods(conn)
+    frame = pd.DataFrame(conn.execute(CANDLES).fetchall(), columns=["id", *FIELDS])
+    bars, emas = [], []
+    for _, part in frame.groupby("id"):
+        candles = part.reset_index(drop=True)
+        for timeframe in wanted:
+            bars.append(_with_pandas(candles, timeframe))
+            emas.append(_with_talib(bars[-1], spans))
+    with conn.transaction(), conn.cursor() as cursor:
+        for table, parts in ((BARS, bars), (EMAS, emas)):
+            _stage(cursor, table)
+            with cursor.copy("copy fresh from stdin") as copy:
+                for rows in parts:
+                    for row in rows.itertuples(index=False, name=None):
+                        copy.write_row(row)
+            _upsert(cursor, table)
+
+
+def _units(unit: str, days: np.ndarray, first: int) -> np.ndarray:
+    """The number of the unit that holds each day, counted from 1970."""
+    match unit:
+        case "session":
+            return days - first
+        case "day":
+            return days - 4
+        case "iso week":
+            return (days - 4) // 7
+        case "us week":
+            return (days - 3) // 7
+    return days.astype("M8[D]").astype(f"M8[{unit[0].upper()}]").astype("i8")
+
+
+def _starts(unit: str, numbers: np.ndarray, first: int) -> np.ndarray:
+    """The day on which each unit begins."""
+    match unit:
+        case "session":
+            return numbers + first
+        case "day":
+            return numbers + 4
+        case "iso week":
+            return 7 * numbers + 4
+        case "us week":
+            return 7 * numbers + 3
+    return numbers.astype(f"M8[{unit[0].upper()}]").astype("M8[D]").astype("i8")
+
+
+def _with_pandas(candles: pd.DataFrame, timeframe: Timeframe) -> pd.DataFrame:
+    """The closed bars of one timeframe of one asset."""
+    days = candles["ts"].dt.tz_convert(None).to_numpy().astype("M8[D]").astype("i8")
+    first, last = int(days[0]), int(days[-1])
+    tf_id, unit, count, is_anchored = timeframe
+    eve, held, *units = _units(unit, np.append([first - 1, first], days), first).tolist()
+    base = held // count * count if is_anchored else held + (eve == held)
+    number = (np.array(units) - base) // count
+    groups = candles[number >= 0].groupby(number[number >= 0])
+    sizes = groups.size()
+    numbers = sizes.index.to_numpy()
+    begin = _starts(unit, base + numbers * count, first)
+    end = _starts(unit, base + (numbers + 1) * count, first) - 1
+    bars = pd.DataFrame(
+        {
+            "id": groups["id"].first(),
+            "tf_id": tf_id,
+            "time_close": _stamps(end) + LAST_MILLISECOND,
+            "time_open": _stamps(begin),
+            "bar_seq": numbers + 1,
+            "open": groups["open"].first(),
+            "high": groups["high"].max(),
+            "low": groups["low"].min(),
+            "close": groups["close"].last(),
+            "volume": groups["volume"].sum(),
+            "market_cap": groups["market_cap"].last(),
+            "time_high": candles["time_high"].array[groups["high"].idxmax()],
+            "time_low": candles["time_low"].array[groups["low"].idxmin()],
+            "is_partial_start": begin < first,
+            "is_partial_end": False,
+            "count_days": sizes,
+            "count_missing_days": end - np.maximum(begin, first) + 1 - sizes,
+        }
+    )
+    return bars[end <= last]
+
+
+def _stamps(days: np.ndarray) -> pd.DatetimeIndex:
+    """The beginning of each day."""
+    return pd.DatetimeIndex(days.astype("M8[D]").astype("M8[us]"), tz="UTC")
+
+
+def _with_talib(bars: pd.DataFrame, spans: list[int]) -> pd.DataFrame:
+    """The EMAs of one timeframe of one asset."""
+    emas = bars[COLUMNS[EMAS][:KEYS]].copy()
+    close = bars["close"].to_numpy()
+    if len(close) > 1:
+        found = np.column_stack([talib.EMA(close, span) for span in spans])
+    else:
+        found = np.full((len(close), len(spans)), np.nan)
+    slots = np.where(np.isnan(found), None, found).tolist()
+    emas["ema"] = pd.Series(slots, index=bars.index, dtype=object)
+    return emas
+
+
+BARS_KERNEL = plpython.compiled(
+    plpython.body("functions/bars/ladder_kernel.sql").rpartition("\nreturn (")[0],
+    *("p_id", "p_tf_ids", "p_units", "p_counts", "p_anchored", "p_first", "p_previous"),
+    *("p_offset", "p_sessions", "p_candles", "p_after", "p_until", "p_stored"),
+    gives="found.packed, columns",
+)
+EMA_KERNEL = plpython.compiled(
+    plpython.body("functions/features/ema_kernel.sql"),
+    *("p_id", "p_periods", "p_tf_id", "p_time_close", "p_close", "p_last_tf_id", "p_last_ema"),
+    *("p_from", "p_stored"),
+)
+ALWAYS = struct.pack(">q", clients.NEVER)
+
+
+def best(conn: psycopg.Connection) -> None:
+    """The same kernels in the client: binary COPY out and in, an upsert for each table."""
+    wanted, spans = timeframes(conn), periods(conn)
+    whole = _read(conn)
+    with conn.transaction(), conn.cursor() as cursor:
+        packed: dict[str, list[bytes]] = {BARS: [], EMAS: []}
+        for bars, emas in _with_kernels(whole, wanted, spans):
+            packed[BARS].append(bars)
+            packed[EMAS].append(emas)
+        for table, parts in packed.items():
+            _stage(cursor, table)
+            with cursor.copy("copy fresh from stdin (format binary)") as copy:
+                for part in (clients.HEADER, *parts, b"\377\377"):
+                    copy.write(part)
+            _upsert(cursor, table)
+
+
+def _read(conn: psycopg.Connection) -> np.ndarray:
+    """Candles by binary COPY."""
+    query = f"copy ({CANDLES}) to stdout (format binary)"
+    with conn.cursor() as cursor, cursor.copy(query) as copy:
+        whole = b"".join(bytes(chunk) for chunk in copy)
+    layout = [("head", "V6"), ("id", ">i4")]
+    for name in FIELDS:
+        layout += [(f"length_{name}", ">i4"), (name, ">i8" if name in STAMPS else ">f8")]
+    if (len(whole) - 21) % np.dtype(layout).itemsize:
+        raise Refusal("a candle of this market lacks its volume or its market cap")
+    return np.frombuffer(whole[19:-2], layout)
+
+
+def _with_kernels(
+    whole: np.ndarray, wanted: list[Timeframe], spans: list[int]
+) -> Iterator[tuple[bytes, bytes]]:
+    """The packed bars and EMAs of each asset."""
+    ids, starts = np.unique(whole["id"], return_index=True)
+    tf_ids, units, counts, anchored = (list(each) for each in zip(*wanted, strict=True))
+    slots = clients.array(23, np.array(spans, "i4"))
+    for asset, part in zip(ids.tolist(), np.split(whole, starts[1:]), strict=True):
+        candles = [clients.array(1184 if name in STAMPS else 701, part[name]) for name in FIELDS]
+        first = int(part["ts"][0]) // 86_400_000_000 + 10_957
+        bars, columns = BARS_KERNEL(
+            *(asset, tf_ids, units, counts, anchored, first, first - 1),
+            *(None, None, candles, ALWAYS, None, None),
+        )
+        tf_id, time_close, close = (
+            np.ascontiguousarray(columns[name][1]) for name in ("tf_id", "time_close", "close")
+        )
+        emas = EMA_KERNEL(
+            asset,
+            slots,
+            clients.array(23, tf_id.astype("i4")),
+            clients.array(1184, time_close),
+            clients.array(701, close),
+            *(None, None, ALWAYS, None),
+        )
+        yield bars, emas[-1]
+
+
+def _stage(cursor: psycopg.Cursor[Any], table: str) -> None:
+    """Make an empty table for what is to be written."""
+    cursor.execute("drop table if exists fresh")
+    cursor.execute(f"create temp table fresh (like {table}) on commit drop")
+
+
+def _upsert(cursor: psycopg.Cursor[Any], table: str) -> None:
+    """Write what differs."""
+    names = [sql.Identifier(name) for name in COLUMNS[table]]
+    cursor.execute(
+        sql.SQL(
+            "insert into {table} as r select * from fresh"
+            " on conflict ({keys}) do update set {sets} where r is distinct from excluded"
+        ).format(
+            table=sql.SQL(table),
+            keys=sql.SQL(", ").join(names[:KEYS]),
+            sets=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(name) for name in names[KEYS:]
+            ),
+        )
+    )
