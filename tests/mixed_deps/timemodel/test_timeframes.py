@@ -8,6 +8,7 @@ from itertools import pairwise
 import psycopg
 import pytest
 
+from ta_lab2.bars.errors import TimeframeInUse
 from ta_lab2.errors import translated
 from ta_lab2.timemodel.errors import TimeframeIsFixed
 
@@ -215,5 +216,5 @@ def test_one_that_is_in_use_cannot_be_deleted(tx: psycopg.Connection) -> None:
         where t.tf = '5D'
         """
     )
-    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+    with pytest.raises(TimeframeInUse, match="5D"), translated():
         tx.execute("delete from timemodel.dim_timeframe where tf = '5D'")

@@ -110,7 +110,7 @@ def test_a_line_of_a_gigabyte_does_not_take_a_gigabyte(tmp_path, size):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert rows == [(2, None), (3, "longer than 65,536 bytes"), (4, None)]
-    assert peak < 10_000_000
+    assert peak < 32_000_000
 
 
 # Bombs
@@ -132,7 +132,7 @@ def test_a_file_that_unpacks_to_much_more_than_itself_is_refused(tmp_path, refus
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert "1_bitcoin.csv.gz is no file of daily prices: it has more than 8,388,608 bytes" in said
-    assert peak < 10_000_000
+    assert peak < 32_000_000
 
 
 def test_a_small_file_that_packs_well_is_no_bomb(tmp_path):
