@@ -73,7 +73,7 @@ def run(url: str) -> report.Section:
         )
     return report.Section(
         "Full refresh of the returns into an empty table",
-        f"{market.ASSETS} assets x {market.DAYS} days, no timeframe active. Median of {timing.ROUNDS}."
-        " Differences are relative, to values of at least 0.001.",
+        f"{market.ASSETS} assets x {market.DAYS} days, no timeframe active. Median of"
+        f" {timing.ROUNDS}. Differences are relative, to values of at least 0.001.",
         report.compared(taken, "the database", apart, NOTES),
     )
