@@ -65,7 +65,8 @@ def run(url: str) -> report.Section:
     return report.Section(
         "One new day of the returns",
         f"{market.ASSETS} assets, no timeframe active. Median of {ROUNDS}, each on a day of"
-        " its own, in a session that has done it before. Differences are relative, to values of at least 0.001.",
+        " its own, in a session that has done it before. Differences"
+        " are relative, to values of at least 0.001.",
         lines,
     )
 
