@@ -67,7 +67,7 @@ LATEST = """
 
 
 class Measure(NamedTuple):
-    """A line of the large market's table; ``share`` is in parts of ``of``."""
+    """A line of the whole market's table."""
 
     what: str
     taken: str
