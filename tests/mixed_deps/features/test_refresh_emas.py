@@ -183,3 +183,22 @@ def test_a_timeframe_that_is_inserted_has_its_averages_at_the_next_refresh(tx):
     assert [row[0] for row in emas(tx, "33D")] == [
         x if x is None else pytest.approx(x, rel=1e-12) for x in expected
     ]
+
+
+def test_a_plan_made_for_an_empty_table_still_serves_a_full_one(own_db, autocommit):
+    conn = autocommit(own_db)
+    for asset in (1, 2, 3):
+        contract.put(conn, asset, walk(800))
+    conn.execute("vacuum analyze features.cmc_ema_multi_tf")
+    queries.refresh(conn)
+    conn.execute("select pg_stat_force_next_flush()")
+    scans = conn.execute(
+        """
+        select t.seq_scan
+        from pg_stat_user_tables as t
+        where t.relid = 'features.cmc_ema_multi_tf'::regclass
+        """
+    ).fetchone()[0]
+    assert conn.execute("select count(*) from features.cmc_ema_multi_tf").fetchone()[0] > 20_000
+    # With such a plan each asset scans it 199 times, once for each timeframe.
+    assert scans <= 10
