@@ -29,10 +29,11 @@ GD: dict[str, Any] = {}
 
 
 def _execute(query: str) -> None:
-    """Run the one query that a kernel makes: it asks for the module that kernels share."""
-    assert query == "select db.packing()"
-    if "packing" not in GD:
-        compiled(body("functions/db/packing.sql"))()
+    """Run the one query that a kernel makes: it asks for the modules that kernels share."""
+    assert re.fullmatch(r"select \w+\.\w+\(\)(, \w+\.\w+\(\))*", query)
+    for slice_, name in re.findall(r"(\w+)\.(\w+)\(\)", query):
+        if name not in GD:
+            compiled(body(f"functions/{slice_}/{name}.sql"))()
 
 
 FAKE_PLPY = SimpleNamespace(error=_error, execute=_execute)
