@@ -164,16 +164,17 @@ def floor(conn: psycopg.Connection, files: dict[str, Path]) -> None:
 
 def furthest(conn: psycopg.Connection) -> float:
     """The largest relative difference to the rows kept; keys, flags and nulls must be the same."""
-    floats = {"open", "high", "low", "close", "volume", "market_cap", "ema"}
+    floats = {"open", "high", "low", "close", "close_before", "volume", "market_cap", "ema"}
     largest = 0.0
     for table in TABLES:
         same = [name for name in COLUMNS[table] if name not in floats]
         compared = [name for name in COLUMNS[table] if name in floats]
-        arrays = (
-            ["a.ema", "b.ema"]
-            if compared == ["ema"]
-            else [f"array[{', '.join(f'{side}.{name}' for name in compared)}]" for side in "ab"]
-        )
+        numbers = [name for name in compared if name != "ema"]
+        slots = " || {}.ema" if "ema" in compared else ""
+        arrays = [
+            f"array[{', '.join(f'{side}.{name}' for name in numbers)}]{slots.format(side)}"
+            for side in "ab"
+        ]
         row = conn.execute(
             f"""
             select
