@@ -7,6 +7,7 @@ timed on the whole market, against the floor.
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import statistics
 from collections.abc import Callable, Iterator
@@ -218,6 +219,8 @@ def keep_rows(conn: psycopg.Connection) -> None:
 
 def run(url: str) -> report.Section:
     """Compare the rows and the contenders on a few assets, then time the database on them all."""
+    # What other programs wanted of the processors.
+    load_before = os.getloadavg()[0]
     with market.database(url) as conn:
         compared = _contenders(conn)
     measures = _market(url)
@@ -227,7 +230,7 @@ def run(url: str) -> report.Section:
         f" {timing.ROUNDS}. Differences are relative. Targets, in the database's times: usual"
         f" client 20, best client 0.80, floor 0.50. Below, the database alone:"
         f" {market.ASSETS} assets; a new day and a revision are medians of {ROUNDS}, each of its"
-        f" own, reads of {READS}.",
+        f" own, reads of {READS}. The machine's load average was {load_before:.1f} when it began.",
         [
             *compared,
             "",
