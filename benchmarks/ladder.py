@@ -38,8 +38,8 @@ NOTES = {
     " killed and run twice at once; keeps state, so that the next run begins at what changed",
     "its bars and EMAs": "the two steps of that alone, a commit each; without returns and records",
     "usual client": "psycopg fetch, pandas groupby per timeframe and asset, TA-Lib, COPY row by"
-    " row, upsert of what differs; one commit; once, as it takes long; keeps no state, sees no"
-    " revision, knows no session but the UTC day",
+    " row, upsert of what differs; one commit; keeps no state, sees no revision, knows no session"
+    " but the UTC day",
     "best client": "our kernels in the client, binary COPY both ways, upsert of what differs; one"
     " commit; keeps no state, sees no revision",
     "floor": "binary COPY of the same bytes, ready made, into the same tables with their keys;"
@@ -255,7 +255,6 @@ def _contenders(conn: psycopg.Connection) -> list[str]:
             "best client": lambda: ladder_clients.best(conn),
             "floor": lambda: floor(conn, files),
         }
-        taken: dict[str, list[float]] = {}
         apart: dict[str, str] = {}
 
         def once(work: Callable[[], object]) -> float:
@@ -268,16 +267,9 @@ def _contenders(conn: psycopg.Connection) -> list[str]:
             apart[who] = f"{distance:.0e}"
             print(f"{who}: {seconds:.3f} s, rows at most {apart[who]} apart", flush=True)
             assert distance < AGREEMENT, (who, distance)
-            if who == "usual client":
-                taken[who] = [seconds]
-        again = {
-            who: lambda work=work: once(work)
-            for who, work in contenders.items()
-            if who != "usual client"
-        }
-        taken |= timing.in_turn(again, timing.ROUNDS)
-    ordered = {who: taken[who] for who in contenders}
-    return report.compared(ordered, "the database", apart, NOTES)
+        again = {who: lambda work=work: once(work) for who, work in contenders.items()}
+        taken = timing.in_turn(again, timing.ROUNDS)
+    return report.compared(taken, "the database", apart, NOTES)
 
 
 def _market(url: str) -> list[Measure]:
