@@ -329,7 +329,7 @@ def _say(notice: psycopg.errors.Diagnostic) -> None:
 
 
 def _peak_memory(conn: psycopg.Connection) -> tuple[str, str]:
-    """How much the session's back end held at most, and what that counts."""
+    """How much of its own the session's back end held at most, and what that counts."""
     kept = Path(f"/proc/{conn.info.backend_pid}")
     try:
         title = (kept / "cmdline").read_text()
@@ -341,9 +341,9 @@ def _peak_memory(conn: psycopg.Connection) -> tuple[str, str]:
     lines = (line.partition(":")[::2] for line in status.splitlines())
     facts = {name: int(value.split()[0]) >> 10 for name, value in lines if value.endswith(" kB")}
     return (
-        f"{facts['VmHWM']} MiB",
-        f"VmHWM after the full build; {facts['RssShmem']} MiB of it are shared buffers, and it"
-        f" holds {facts['RssAnon']} MiB of its own at the end",
+        f"{facts['VmHWM'] - facts['RssShmem']} MiB",
+        f"VmHWM after the full build, {facts['VmHWM']} MiB, less {facts['RssShmem']} MiB of shared"
+        f" buffers; it holds {facts['RssAnon']} MiB at the end",
     )
 
 
