@@ -110,6 +110,9 @@ cmc_ema_multi_tf = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("tf_id", Integer, primary_key=True, autoincrement=False),
     Column("time_close", TIMESTAMP(timezone=True), primary_key=True),
+    Column("close", Double, nullable=False),
+    Column("close_before", Double),
+    Column("bar_no", Integer, nullable=False),
     Column("ema", ARRAY(Double), nullable=False),
     schema="features",
 )

@@ -262,5 +262,5 @@ def test_an_average_that_goes_on_from_its_own_row_is_found(connect):
 
 
 def test_a_period_that_begins_without_its_first_bars_is_found(connect):
-    contract.broken(connect(), EMA_STEP, ("n.period > 0", "n.period between 1 and 300"))
+    contract.broken(connect(), EMA_STEP, ("<= l.bar_no + l.bars", "< l.bar_no + l.bars"))
     contract.is_found(lambda: contract.any_batches_and_restarts(connect))
