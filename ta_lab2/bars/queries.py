@@ -42,15 +42,25 @@ def stage(
     conn: Connection,
     load: UUID,
     columns: Sequence[str],
-    lines: Iterable[tuple[int, str, str | None, Sequence[str | None]]],
+    lines: Iterable[tuple[int, str, str | None, Sequence[str | None] | None]],
+    *,
+    header: Sequence[str | None] = (),
+    delimiter: str | None = None,
 ) -> None:
-    """Copy lines into ``bars.price_staging`` as they are."""
-    statement = sql.SQL("copy bars.price_staging (load, line, raw, fault, {}) from stdin").format(
-        sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
+    """Copy lines into ``bars.price_staging`` as they are.
+
+    One without a fault and without cells holds many, which the database splits as the header says.
+    """
+    statement = sql.SQL(
+        "copy bars.price_staging (load, line, raw, fault, header, delimiter, {}) from stdin"
+    ).format(sql.SQL(", ").join(map(sql.Identifier, columns)))
+    nothing, places = (None,) * len(columns), list(header)
     with conn.cursor() as cursor, cursor.copy(statement) as copy:
         for number, raw, fault, cells in lines:
-            copy.write_row((load, number, raw, fault, *cells))
+            if cells is None:
+                copy.write_row((load, number, raw, None, places, delimiter, *nothing))
+            else:
+                copy.write_row((load, number, raw, fault, None, None, *cells))
 
 
 @dataclass(frozen=True, slots=True)
