@@ -25,8 +25,9 @@ ROUTINES = {
         " bigint)"
     ),
     "functions/bars/load_staged_prices.sql": (
-        "bars._name_ticker(uuid, integer, text, date), bars._hold_prices(integer)"
+        "bars._name_ticker(uuid, integer, date, date), bars._hold_prices(integer)"
     ),
+    "functions/bars/refuse_to_redefine.sql": "bars.refuse_to_redefine() cascade",
     "functions/bars/load_staged_intraday.sql": None,
     "functions/bars/register_asset.sql": None,
     "functions/bars/log_inserted_prices.sql": None,
@@ -74,7 +75,9 @@ def downgrade() -> None:
         if function:
             op.execute(f"drop function if exists {function}")
         op.execute(f"delete from ta_meta.routine_file as f where f.path = '{path}'")
-    op.execute("alter table bars.cmc_price_histories7 add foreign key (id) references bars.dim_assets")
+    op.execute(
+        "alter table bars.cmc_price_histories7 add foreign key (id) references bars.dim_assets"
+    )
     op.execute("alter table bars.cmc_price_histories7 alter column recorded_at set default now()")
     op.execute(
         "comment on column bars.price_staging.raw is 'The whole line, cut at 2000 characters.'"

@@ -106,12 +106,7 @@ $$;
 comment on function bars._check_calendar(uuid, timemodel.dim_sessions, date) is
     'Private: raises the time model''s error unless the calendar covers every line''s date up to today.';
 
-create or replace function bars._name_ticker(
-    p_load uuid,
-    p_id integer,
-    p_timezone text,
-    p_today date
-)
+create or replace function bars._name_ticker(p_load uuid, p_id integer, p_today date, p_last date)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -120,16 +115,6 @@ declare
     v_symbol text;
     v_as_of  date;
 begin
-    -- Most files have one ticker, which most assets have already.
-    if not exists (
-        select
-        from bars.staged_lines(p_load) as l
-        join bars.dim_assets as a on a.id = p_id
-        where l.ticker <> ''
-          and l.ticker <> a.symbol
-    ) then
-        return;
-    end if;
     select d.ticker, d.day
     into v_symbol, v_as_of
     from (
@@ -142,25 +127,17 @@ begin
     where d.day <= p_today
     order by d.day desc, d.line
     limit 1;
-    -- Tickers change; an older file must not bring the old one back.
     update bars.dim_assets as a
     set symbol = v_symbol
     where a.id = p_id
       and a.symbol <> v_symbol
-      and (
-          a.symbol = a.slug
-          or not exists (
-              select
-              from bars.cmc_price_histories7 as p
-              where p.id = p_id
-                and p.ts >= (v_as_of + 1)::timestamp at time zone p_timezone
-          )
-      );
+      -- Tickers change; an older file must not bring the old one back.
+      and (a.symbol = a.slug or p_last is null or p_last <= v_as_of);
 end
 $$;
 
-comment on function bars._name_ticker(uuid, integer, text, date) is
-    'Private: gives the asset the ticker of the newest line, unless newer candles are stored.';
+comment on function bars._name_ticker(uuid, integer, date, date) is
+    'Private: gives the asset the ticker of the newest line, unless candles after it were stored before.';
 
 create or replace function bars._hold_prices(p_id integer)
 returns void
@@ -246,6 +223,9 @@ declare
     v_has_time_high  boolean := 'time_high' = any (p_columns);
     v_has_time_low   boolean := 'time_low' = any (p_columns);
     v_switches       boolean;
+    v_symbol         text;
+    v_last           date;
+    v_is_renamed     boolean;
     v_today          date;
     v_begun          record;
     v_given          timestamptz[];
@@ -264,9 +244,11 @@ begin
     select b.*
     into v_begun
     from bars.begin_load(p_load, p_file, p_id, p_source, p_sha256, p_switch) as b;
-    if v_begun.is_own then
-        perform bars._name_ticker(p_load, p_id, v_session.timezone, v_today);
-    end if;
+    select a.symbol into v_symbol from bars.dim_assets as a where a.id = p_id;
+    select (max(p.ts) at time zone v_session.timezone)::date
+    into v_last
+    from bars.cmc_price_histories7 as p
+    where p.id = p_id;
     v_has_volume := 'volume' = any (p_columns) and (v_begun.is_own or v_begun.is_same_unit);
     v_switches := v_begun.is_own and v_begun.source_before is distinct from p_source;
 
@@ -274,6 +256,7 @@ begin
         select
             c.line,
             c.raw,
+            c.ticker <> v_symbol and c.ticker <> '' as is_renamed,
             case
                 when v_session.is_24_7
                 then (c.session_date + time '23:59:59.999') at time zone 'UTC'
@@ -319,8 +302,8 @@ begin
                 bars._number(l.close) as n_close,
                 bars._number(l.volume) as n_volume,
                 bars._number(l.market_cap) as n_market_cap,
-                bars._stamp(l.time_high) as at_high,
-                bars._stamp(l.time_low) as at_low
+                case when v_has_time_high then bars._stamp(l.time_high) end as at_high,
+                case when v_has_time_low then bars._stamp(l.time_low) end as at_low
             from bars.staged_lines(p_load) as l
             -- Each text is read as a number once, not once for every rule above.
             offset 0
@@ -358,12 +341,15 @@ begin
             n.time_low,
             n.reason,
             case when n.reason is not null then left(c.raw, 2000) end as raw,
-            -- Both are above 0.
-            abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
-            or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
-            or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
-            or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close) as is_differing,
+            -- Asked for of another source only. Both are above 0.
+            not v_begun.is_own and (
+                abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
+                or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
+                or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
+                or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close)
+            ) as is_differing,
             p.id is null as is_new,
+            c.is_renamed,
             case
                 when n.reason is not null then 'rejected'
                 when c.ts >= p_at then 'forming'
@@ -423,6 +409,7 @@ begin
         count(*) filter (where j.verdict = 'other source'),
         count(*) filter (where j.verdict = 'other source' and j.is_differing),
         count(*) filter (where j.verdict = 'other source' and j.is_new),
+        bool_or(j.is_renamed),
         array_agg(j.ts) filter (where v_switches),
         array_agg(
             row (
@@ -432,7 +419,7 @@ begin
         ) filter (where j.verdict = 'revised')
     into
         loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new,
-        v_given, v_revised
+        v_is_renamed, v_given, v_revised
     from judged as j;
 
     if revised > 0 then
@@ -448,6 +435,9 @@ begin
         from unnest(v_revised) as r
         where p.id = p_id
           and p.ts = r.ts;
+    end if;
+    if v_is_renamed and v_begun.is_own then
+        perform bars._name_ticker(p_load, p_id, v_today, v_last);
     end if;
     v_written := loaded + revised;
     if v_switches and loaded + unchanged + revised > 0 then

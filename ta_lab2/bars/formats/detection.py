@@ -27,6 +27,10 @@ _NAME: Final = re.compile(
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 #: What a line may consist of that is split at its delimiters alone.
 _PLAIN: Final = bytes(set(range(ord(" "), 0x7F)) - {ord('"')} | {ord("\n")})
+#: A midnight as pandas writes it, of a market that is not in UTC.
+_LOCAL_DATE: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[T ]00:00:00(?!\+00:00)[+-]\d{2}:\d{2}", re.ASCII
+)
 #: How many lines tell whether their bars are days.
 _HEAD: Final = 500
 _HOUR: Final = timedelta(hours=1)
@@ -99,7 +103,7 @@ class PriceFile:
         return self._judged(self._split())
 
     def staged(self) -> Iterator[Split | Unsplit]:
-        """Yield the same, or many lines as one text where splitting them takes but the delimiter."""
+        """Yield the same; many lines as one text where the delimiter is enough to split them."""
         if self.stored.is_parquet():
             yield from self.lines()
             return
@@ -110,6 +114,17 @@ class PriceFile:
                 yield from self._judged(self._split_text(block.lines(), places))
             else:
                 yield block.number, text, None, None
+
+    def days(self) -> Iterator[str | None]:
+        """Yield what each line that has no fault says as its time."""
+        day, at = self.columns().index("day"), self.header().index("day")
+        for _, text, fault, cells in self.staged():
+            if cells is not None:
+                if not fault:
+                    yield cells[day]
+                continue
+            for line in text.split("\n"):
+                yield line.split(self.format.delimiter, at + 1)[at]
 
     def _plain(self, block: bytes) -> str | None:
         """Return the text of lines that have no quotes and the header's number of cells.
@@ -122,6 +137,7 @@ class PriceFile:
             self.format.time
             or len(text) > LINE_LIMIT
             or text.translate(None, _PLAIN)
+            or (self.format.has_local_dates and _LOCAL_DATE.search(text.decode("ascii")))
             or (b" " in text and _spaced(self.format.delimiter).search(text))
         ):
             return None
@@ -139,6 +155,9 @@ class PriceFile:
             kept = text[:RAW_LIMIT].replace("\0", "\\0")
             if written and not fault and not written.fullmatch(cells[day]):
                 fault = f"time is not in {self.format.time}"
+            if self.format.has_local_dates and not fault:
+                midnight = _LOCAL_DATE.fullmatch(cells[day])
+                cells[day] = midnight[1] if midnight else cells[day]
             yield number, kept, fault, nothing if fault else [*cells]
 
     def _staged(self) -> list[tuple[int, str]]:
@@ -198,7 +217,8 @@ def recognise(path: Path, wanted: Wanted = UNSAID, *, member: str = "") -> Price
     asset_id, slug = _asset(stored, wanted)
     file = PriceFile(
         stored=stored,
-        format=found,
+        # Of a candle that is no day, a midnight is a moment like any other.
+        format=replace(found, has_local_dates=found.has_local_dates and not wanted.intraday),
         asset_id=asset_id,
         slug=slug,
         symbol=wanted.symbol,
@@ -314,9 +334,7 @@ def _asset(stored: Stored, wanted: Wanted) -> tuple[int, str | None]:
 
 def _moments(file: PriceFile) -> list[datetime]:
     """Return the different times of a file's first lines, in order."""
-    day = file.columns().index("day")
-    head = (row[day] for _, _, fault, row in islice(file.lines(), _HEAD) if not fault)
-    return sorted({at for text in head if text and (at := moment(text))})
+    return sorted({at for text in islice(file.days(), _HEAD) if text and (at := moment(text))})
 
 
 def _refuse_other_bars(file: PriceFile, moments: Sequence[datetime]) -> None:

@@ -62,7 +62,8 @@ class Block(NamedTuple):
 
     def lines(self) -> Iterator[Line]:
         """Yield them, cut where they are too long, without their ends."""
-        for number, line in enumerate(self.text.removesuffix(b"\n").split(b"\n"), start=self.number):
+        lines = self.text.removesuffix(b"\n").split(b"\n")
+        for number, line in enumerate(lines, start=self.number):
             fault = fault_of(line)
             line = line[: LINE_LIMIT + 1]
             try:
@@ -91,7 +92,7 @@ class Stored:
         return start_of(self.path).startswith(_PARQUET)
 
     def blocks(self) -> Iterator[Block]:
-        """Yield all of it as blocks of whole lines; one that is too long is cut and ends its block."""
+        """Yield all of it as blocks of whole lines; one that is too long is cut."""
         with self.opened() as stream:
             number = 1
             while start := stream.read(_BLOCK):
