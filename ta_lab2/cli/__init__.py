@@ -21,6 +21,7 @@ from ta_lab2.cli import (
     demo,
     doctor,
     export,
+    findings,
     groups,
     ingest,
     ingest_ccxt,
@@ -50,6 +51,7 @@ app.add_typer(prices, name="ingest")
 app.command("refresh")(refresh.refresh)
 app.command("runs")(runs.runs)
 app.command("export")(export.export)
+app.command("findings")(findings.findings)
 app.command("schedule")(schedule.schedule)
 app.command("unschedule")(schedule.unschedule)
 
