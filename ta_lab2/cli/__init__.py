@@ -20,6 +20,8 @@ from ta_lab2.cli import (
     db,
     demo,
     doctor,
+    export,
+    findings,
     groups,
     ingest,
     ingest_ccxt,
@@ -48,6 +50,8 @@ prices.command("ccxt")(ingest_ccxt.ccxt)
 app.add_typer(prices, name="ingest")
 app.command("refresh")(refresh.refresh)
 app.command("runs")(runs.runs)
+app.command("export")(export.export)
+app.command("findings")(findings.findings)
 app.command("schedule")(schedule.schedule)
 app.command("unschedule")(schedule.unschedule)
 

@@ -37,3 +37,7 @@ class StageInTheWay(DatabaseRaised, sqlstate="TA407"):
 
 class VolatilityBeyondNumbers(DatabaseRaised, sqlstate="TA409"):
     """Prices are so far apart that a volatility is no number."""
+
+
+class RuleHasNoFunction(DatabaseRaised, sqlstate="TA4F1"):
+    """A rule of ``dim_finding_rules`` has no function that looks for it."""

@@ -116,3 +116,27 @@ cmc_ema_multi_tf = Table(
     Column("ema", ARRAY(Double), nullable=False),
     schema="features",
 )
+
+dim_finding_rules = Table(
+    "dim_finding_rules",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("consumer", Text, ForeignKey("bars.dim_consumers.consumer"), nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("threshold", Double),
+    Column("is_active", Boolean, nullable=False),
+    schema="features",
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("rule", Text, ForeignKey(dim_finding_rules.c.rule), primary_key=True),
+    Column("ts", TIMESTAMP(timezone=True), primary_key=True),
+    Column("value", Double),
+    Column("severity", Text, nullable=False),
+    Column("found_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="features",
+)

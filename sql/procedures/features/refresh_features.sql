@@ -14,12 +14,13 @@
 -- then done one by one, each in a sub-transaction.
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
 -- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
--- only; once, turn what these left in refresh_events into traces, metrics and alerts.
+-- only; once, look for findings in what changed (features.refresh_findings); once, turn what the
+-- assets left in refresh_events into traces, metrics and alerts.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
 -- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
 -- requires: functions/features/refresh_assets.sql, functions/features/refresh_candidates.sql
--- requires: functions/features/record_refresh_event.sql
+-- requires: functions/features/record_refresh_event.sql, functions/features/refresh_findings.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
 -- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
 
@@ -115,6 +116,7 @@ declare
     v_failed       integer := 0;
     v_told         integer := 0;
     v_told_at      timestamptz := v_started;
+    v_finding      record;
 begin
     if p_dry_run then
         perform features._announce_candidates(p_asset_ids, p_rebuild);
@@ -185,6 +187,11 @@ begin
             v_told_at := clock_timestamp();
         end if;
     end loop;
+    for v_finding in select f.rule, f.appeared, f.ended from features.refresh_findings(v_ids) as f loop
+        raise notice 'refresh_features: findings of %: % new, % gone',
+            v_finding.rule, v_finding.appeared, v_finding.ended;
+    end loop;
+    commit;
     perform features.close_refresh(v_run, p_metadata => jsonb_build_object('left_to_others', v_other));
     commit;
 
