@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 from ta_lab2.bars.tables import dim_assets
 from ta_lab2.db.tables import metadata
@@ -25,6 +25,7 @@ from ta_lab2.db.tables import metadata
 _SPANS: Final = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
 _SCORED: Final = (1, 7, 30)
 _WINDOWS: Final = (20, 63, 126)
+_PIVOT: Final = (9, 10, 21, 50, 200)
 _MEASURES: Final = ("parkinson", "garman_klass", "rogers_satchell", "close_to_close")
 
 cmc_returns_daily = Table(
@@ -56,6 +57,33 @@ cmc_vol_daily = Table(
     Column("is_filled", Boolean, nullable=False),
     *(Column(f"outlier_z_{name}_20", Boolean) for name in _MEASURES),
     *(Column(f"outlier_iqr_{name}_20", Boolean) for name in _MEASURES),
+    schema="features",
+)
+
+cmc_daily_features = Table(
+    "cmc_daily_features",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("ts", TIMESTAMP(timezone=True), primary_key=True),
+    Column("available_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("asset_class", Text, nullable=False),
+    Column("is_gap", Boolean, nullable=False),
+    Column("is_filled", Boolean, nullable=False),
+    *(Column(name, Double) for name in ("open", "high", "low", "close", "volume", "market_cap")),
+    *(Column(f"ret_pct_{n}", Double) for n in _SPANS),
+    *(Column(f"ret_log_{n}", Double) for n in _SPANS),
+    *(Column(f"ret_z_{n}", Double) for n in _SCORED),
+    Column("gap_days", Integer),
+    *(Column(f"ret_outlier_z_{n}", Boolean) for n in _SCORED),
+    *(Column(f"ret_outlier_iqr_{n}", Boolean) for n in _SCORED),
+    Column("vol_is_filled", Boolean),
+    *(Column(f"{name}_{n}", Double) for name in _MEASURES for n in _WINDOWS),
+    Column("vol_atr_14", Double),
+    *(Column(f"z_{name}_20", Double) for name in _MEASURES),
+    *(Column(f"outlier_z_{name}_20", Boolean) for name in _MEASURES),
+    *(Column(f"outlier_iqr_{name}_20", Boolean) for name in _MEASURES),
+    *(Column(f"ema_{n}", Double) for n in _PIVOT),
+    Column("extra", JSONB),
     schema="features",
 )
 

@@ -13,6 +13,7 @@
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
 -- requires: functions/features/refresh_bars.sql, functions/features/refresh_returns.sql
 -- requires: functions/features/refresh_vol.sql, functions/features/refresh_emas.sql
+-- requires: functions/features/refresh_store.sql
 
 create or replace function features.refresh_asset(
     p_id integer,
@@ -72,6 +73,8 @@ begin
                 select d.* into v_done from features.refresh_vol(p_id, v_from) as d;
             when 'ema' then
                 select d.* into v_done from features.refresh_emas(p_id, v_from) as d;
+            when 'store' then
+                select d.* into v_done from features.refresh_store(p_id, v_from) as d;
         end case;
         perform features.record_progress(
             p_id, v_step.feature_type, v_step.feature_name, v_step.fingerprint,
