@@ -6,7 +6,7 @@ A consumer may read several tables: the store is told what changed in any of its
 from alembic import op
 
 revision = "20261122_features_store"
-down_revision = "20261122_features_vol"
+down_revision = "20261122_features_sets"
 
 SPANS = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
 SCORED = (1, 7, 30)
