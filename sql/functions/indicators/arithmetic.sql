@@ -19,7 +19,7 @@
 create or replace function indicators.arithmetic()
 returns void
 language plpython3u
-immutable parallel safe
+stable parallel safe
 as $$
 if "made" in SD:
     return
