@@ -6,7 +6,7 @@ A consumer may read several tables: the store is told what changed in any of its
 from alembic import op
 
 revision = "20261122_features_store"
-down_revision = "20261122_features_sets"
+down_revision = "20261122_features_indicators"
 
 SPANS = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
 SCORED = (1, 7, 30)
@@ -21,6 +21,17 @@ MEASURES = {
 
 RETURNS = "features.cmc_returns_daily has it"
 VOL = "features.cmc_vol_daily has it"
+INDICATORS = (
+    *(f"rsi_{n}" for n in (7, 14, 21)),
+    *(
+        f"{name}_{periods}"
+        for periods in ("12_26_9", "8_17_9")
+        for name in ("macd", "macd_signal", "macd_hist")
+    ),
+    *("stoch_k_14_3", "stoch_d_14_3"),
+    *("bb_upper_20_2", "bb_middle_20_2", "bb_lower_20_2", "bb_width_20_2"),
+    *("atr_14", "adx_14", "plus_di_14", "minus_di_14"),
+)
 
 #: Name, type and meaning of each column, in the order of the table.
 COLUMNS = [
@@ -87,6 +98,15 @@ COLUMNS = [
         for how in ("z", "iqr")
         for name in MEASURES
     ),
+    ("ta_is_filled", "boolean", "Whether the indicators are filled by their null policy."),
+    *(
+        (
+            name,
+            "double precision",
+            "Technical indicator: features.cmc_ta_daily has it, dim_indicators its parameters.",
+        )
+        for name in INDICATORS
+    ),
     *(
         (
             f"ema_{n}",
@@ -106,7 +126,8 @@ ROUTINES = {
     ],
     "functions/features/daily_features.sql": [
         "features.daily_features(integer, timestamptz[], bars.cmc_price_histories7[],"
-        " features.cmc_returns_daily[], features.cmc_vol_daily[], features.cmc_ema_multi_tf[])"
+        " features.cmc_returns_daily[], features.cmc_vol_daily[],"
+        " features.cmc_ta_daily[], features.cmc_ema_multi_tf[])"
     ],
 }
 
@@ -141,7 +162,7 @@ def upgrade() -> None:
         insert into bars.dim_consumers (consumer, description, also_reads)
         values (
             'store', 'The daily feature store.',
-            '{cmc_returns_daily,cmc_vol_daily,cmc_ema_multi_tf}'
+            '{cmc_returns_daily,cmc_vol_daily,cmc_ta_daily,cmc_ema_multi_tf}'
         )
     """)
     names = ", ".join(f"f.{name}" for name, _, _ in COLUMNS)

@@ -17,7 +17,7 @@ as $$
 begin
     return (
         select case when count(s.last_processed_ts) = count(*) then min(s.last_processed_ts) end
-        from unnest('{bars,returns,volatility}'::text[]) as c (feature_type)
+        from unnest('{bars,returns,volatility,indicators}'::text[]) as c (feature_type)
         left join features.feature_state as s
             on s.id = p_id
             and s.feature_type = c.feature_type
@@ -83,6 +83,9 @@ begin
             ),
             array(
                 select v from features.cmc_vol_daily as v where v.id = p_id and v.ts > v_after
+            ),
+            array(
+                select t from features.cmc_ta_daily as t where t.id = p_id and t.ts > v_after
             ),
             array(
                 select e

@@ -13,12 +13,13 @@
 -- news and are worked out together. One that fails takes nothing of the others along: they are
 -- then done one by one, each in a sub-transaction.
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
--- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
+-- Steps: once, add the columns of new indicators, close runs that died and begin this one; per asset, which writes asset tables
 -- only; once, turn what these left in refresh_events into traces, metrics and alerts.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
--- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
--- requires: functions/features/refresh_assets.sql, functions/features/refresh_candidates.sql
+-- requires: functions/features/fingerprints.sql, functions/features/prepare_indicators.sql
+-- requires: functions/features/refresh_batches.sql, functions/features/refresh_assets.sql
+-- requires: functions/features/refresh_candidates.sql
 -- requires: functions/features/record_refresh_event.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
 -- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
@@ -121,6 +122,7 @@ begin
         return;
     end if;
     v_ids := features.assets_to_refresh(p_asset_ids);
+    perform features.prepare_indicators();
     v_fingerprints := features.fingerprints();
     commit;
     begin
