@@ -118,8 +118,34 @@ COLUMNS = [
     ("extra", "jsonb", "Indicators that were added, by column name; null: none."),
 ]
 
+#: What changes its arguments: steps are chosen by name. As it was and as it becomes.
+CHANGED = {
+    "procedures/features/refresh_features.sql": [
+        (
+            "public.refresh_features(integer[], boolean, boolean)",
+            "public.refresh_features(integer[], text[], boolean, boolean)",
+        ),
+        (
+            "features._announce_candidates(integer[], boolean)",
+            "features._announce_candidates(integer[], text[], boolean)",
+        ),
+    ],
+    "functions/features/refresh_candidates.sql": [
+        (
+            "features.refresh_candidates(integer[], boolean)",
+            "features.refresh_candidates(integer[], boolean, text[])",
+        ),
+    ],
+}
+
 #: What an older checkout doesn't know.
 ROUTINES = {
+    "functions/features/of_steps.sql": ["features.of_steps(jsonb, text[])"],
+    "functions/features/unpacked.sql": ["features.unpacked(regclass, bytea)"],
+    "functions/features/as_of.sql": [
+        "features.as_of(integer[], timestamptz, timestamptz)",
+        "features._as_known(integer, timestamptz)",
+    ],
     "functions/features/refresh_store.sql": [
         "features.refresh_store(integer, timestamptz)",
         "features._sources_processed(integer)",
@@ -133,6 +159,9 @@ ROUTINES = {
 
 
 def upgrade() -> None:
+    for routines in CHANGED.values():
+        for before, _ in routines:
+            op.execute(f"drop routine if exists {before}")
     lines = ", ".join(f"{name} {kind}" for name, kind, _ in COLUMNS)
     op.execute(f"create table features.cmc_daily_features ({lines}, primary key (id, ts))")
     op.execute(
@@ -176,6 +205,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for path, changed in CHANGED.items():
+        for _, after in changed:
+            op.execute(f"drop routine if exists {after}")
+        op.execute(f"delete from ta_meta.routine_file as f where f.path = '{path}'")
     for path, routines in ROUTINES.items():
         for routine in routines:
             op.execute(f"drop function if exists {routine} cascade")
@@ -189,10 +222,9 @@ def downgrade() -> None:
         delete from ta_meta.table_class as c
         where c.schema_name = 'features' and c.table_name = 'cmc_daily_features'
     """)
-    # Its text reads what goes.
-    op.execute(
-        "delete from ta_meta.routine_file as f where f.path = 'functions/bars/log_dirty_range.sql'"
-    )
+    # Their texts read what goes.
+    for path in ("bars/log_dirty_range", "features/refresh_assets", "features/computations"):
+        op.execute(f"delete from ta_meta.routine_file as f where f.path = 'functions/{path}.sql'")
     op.execute("drop view published.dim_consumers")
     op.execute("alter table bars.dim_consumers drop column also_reads")
     op.execute("""

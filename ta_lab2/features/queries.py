@@ -16,6 +16,7 @@ def refresh(
     conn: Connection,
     asset_ids: Sequence[int] | None = None,
     *,
+    steps: Sequence[str] | None = None,
     rebuild: bool = False,
     dry_run: bool = False,
     on_notice: Callable[[str], None] = lambda _: None,
@@ -38,12 +39,14 @@ def refresh(
                 """
                 call public.refresh_features(
                     p_asset_ids => %(ids)s::integer[],
+                    p_steps => %(steps)s::text[],
                     p_rebuild => %(rebuild)s,
                     p_dry_run => %(dry_run)s
                 )
                 """,
                 {
                     "ids": None if asset_ids is None else list(asset_ids),
+                    "steps": None if steps is None else list(steps),
                     "rebuild": rebuild,
                     "dry_run": dry_run,
                 },

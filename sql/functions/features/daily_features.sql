@@ -31,14 +31,20 @@ declare
     v_own   text[];
     v_added boolean;
 begin
-    select
-        array_agg(a.attname) filter (where a.attrelid = 'features.cmc_daily_features'::regclass),
-        count(*) filter (where a.attrelid = 'features.cmc_ta_daily'::regclass) > 24
-    into v_own, v_added
+    select array_agg(a.attname)
+    into v_own
     from pg_catalog.pg_attribute as a
-    where a.attrelid = any ('{features.cmc_daily_features,features.cmc_ta_daily}'::regclass[])
+    where a.attrelid = 'features.cmc_daily_features'::regclass
       and a.attnum > 0
       and not a.attisdropped;
+    v_added := exists (
+        select
+        from pg_catalog.pg_attribute as a
+        where a.attrelid = 'features.cmc_ta_daily'::regclass
+          and a.attnum > 0
+          and not a.attisdropped
+          and a.attname <> all (v_own)
+    );
     select a.session_id into v_class from bars.dim_assets as a where a.id = p_id;
     select t.tf_id into v_tf_id from timemodel.dim_timeframe as t where t.tf = '1D';
     select jsonb_object_agg(p.period, p.slot) into v_slots from features.dim_ema_periods as p;
