@@ -85,10 +85,7 @@ COLUMNS = [
         "double precision",
         f"Average true range over 14 candles, US dollars, forward-filled: {VOL} as atr_14.",
     ),
-    *(
-        (f"z_{name}_20", "double precision", f"z-score of {name}_20: {VOL}.")
-        for name in MEASURES
-    ),
+    *((f"z_{name}_20", "double precision", f"z-score of {name}_20: {VOL}.") for name in MEASURES),
     *(
         (
             f"outlier_{how}_{name}_20",

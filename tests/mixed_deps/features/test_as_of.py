@@ -1,4 +1,4 @@
-"""Features as they were known: the bits of a refresh at that moment, by candles that stand no more."""
+"""Features as they were known: the bits of a refresh then, by candles that stand no more."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def test_what_was_known_then_are_the_bits_of_a_refresh_then(conn):
     assert as_of(conn, p_known_at="infinity") == as_of(conn) == now == stored(conn)
     moment, rows = moments[1]
     found = as_of(conn, [2], prices.ts(59), moment)
-    assert found == {key: row for key, row in rows.items() if key[0] == 2 and key[1] <= prices.ts(59)}
+    assert found == {
+        key: row for key, row in rows.items() if key[0] == 2 and key[1] <= prices.ts(59)
+    }
 
 
 def test_an_equity_goes_by_its_calendar(equity, new_york):
@@ -127,7 +129,7 @@ def test_a_moment_before_the_first_load_is_an_error_that_names_it(conn):
 
 def test_no_market_time_is_refused(conn):
     with pytest.raises(NoMarketTime):
-        as_of(conn, [1], None)
+        as_of(conn, None, None)
 
 
 def test_without_the_daily_timeframe_there_are_no_emas_either(conn):
@@ -151,21 +153,24 @@ def test_a_researcher_may_ask_and_only_ask(conn):
 # Each comparison, seen to fail.
 
 
+NUMBER = "FLOAT.unpack_from(p_packed, at)[0]"
+
+
 @pytest.mark.parametrize(
-    ("path", "text", "fault"),
+    ("routine", "text", "fault"),
     [
-        ("functions/features/as_of.sql", "bars.prices_as_of(p_known_at, array[p_id])", "bars.prices_as_of('infinity', array[p_id])"),
-        ("functions/features/unpacked.sql", "return repr(FLOAT.unpack_from(p_packed, at)[0])", "return format(FLOAT.unpack_from(p_packed, at)[0], '.15g')"),
-        ("functions/features/as_of.sql", "v_sizes.policy,", "'skip',"),
+        ("as_of", "prices_as_of(p_known_at, array", "prices_as_of('infinity', array"),
+        ("unpacked", f"return repr({NUMBER})", f"return format({NUMBER}, '.15g')"),
+        ("as_of", "v_sizes.policy,", "'skip',"),
     ],
     ids=["candles of today", "numbers that lose bits", "gaps filled otherwise"],
-)  # fmt: skip
-def test_other_bits_are_found(conn, path, text, fault):
+)
+def test_other_bits_are_found(conn, routine, text, fault):
     contract.put(conn, 1, {n: 50.0 + n % 7 / 3 for n in range(60) if n % 11})
     contract.refresh(conn)
     moment, rows = clock(conn), stored(conn)
     contract.put(conn, 1, {40: 7.0})
     contract.refresh(conn)
     assert as_of(conn, p_known_at=moment) == rows
-    contract.broken(conn, path, (text, fault))
+    contract.broken(conn, f"functions/features/{routine}.sql", (text, fault))
     assert as_of(conn, p_known_at=moment) != rows

@@ -44,7 +44,7 @@ def test_every_statement_gives_what_is_shown(synthetic):
 
 def test_what_pandas_is_given_runs(synthetic):
     (query,) = re.findall(r'query = "(.*?)"\n', PAGE)
-    (columns,) = re.findall(r'frame\[\[(.*?)\]\]', PAGE)
+    (columns,) = re.findall(r"frame\[\[(.*?)\]\]", PAGE)
     cursor = synthetic.execute(query, {"id": 900001})
     names = [column.name for column in cursor.description]
     assert cursor.rowcount == 1096

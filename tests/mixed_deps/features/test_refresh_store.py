@@ -92,7 +92,10 @@ def test_a_session_without_a_candle_has_what_policies_fill_and_no_price(tx):
     refresh(tx)
     found = store(tx)
     last, gap, following = (found[prices.ts(n)] for n in (59, 61, 63))
-    assert gap["is_gap"] and gap["is_filled"] and gap["vol_is_filled"] and gap["ta_is_filled"]
+    assert gap["is_gap"]
+    assert gap["is_filled"]
+    assert gap["vol_is_filled"]
+    assert gap["ta_is_filled"]
     for name in ("open", "close", "volume", "ret_pct_1", "ema_9", "ema_50"):
         assert gap[name] is None, name
     assert last["ema_9"] is not None
@@ -125,7 +128,9 @@ def test_an_indicator_that_is_added_stands_in_extra(tx):
     for asset in (1, 2):
         refresh(tx, asset)
     before = store(tx)
-    tx.execute("""insert into features.dim_indicators (kind, params) values ('rsi', '{"period": 28}')""")
+    tx.execute(
+        """insert into features.dim_indicators (kind, params) values ('rsi', '{"period": 28}')"""
+    )
     for asset in (1, 2):
         refresh(tx, asset)
     after = store(tx)
@@ -171,7 +176,7 @@ def test_without_the_daily_timeframe_there_are_no_emas(tx):
 
 
 def test_an_asset_without_candles_has_no_rows(tx):
-    contract.put(tx, 1, {n: 5.0 for n in range(9)})
+    contract.put(tx, 1, dict.fromkeys(range(9), 5.0))
     refresh(tx)
     prices.drop(tx, 1, range(9))
     refresh(tx)

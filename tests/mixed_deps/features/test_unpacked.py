@@ -12,7 +12,10 @@ from tests.support import contract
 HEADER, TRAILER = 19, 2
 
 
-@pytest.mark.parametrize("table", [each.table for each in contract.COMPUTATIONS if each.key == ("ts",) and each.feature_type != "store"] + ["features.cmc_ema_multi_tf"])  # fmt: skip
+PACKED = (contract.RETURNS, contract.VOLATILITY, contract.INDICATORS, contract.EMA)
+
+
+@pytest.mark.parametrize("table", [each.table for each in PACKED])
 def test_rows_come_back_to_the_bit(tx, table):
     contract.only(tx)
     contract.put(tx, 1, contract.history(300))
