@@ -158,7 +158,8 @@ def commit_progress_first(conn) -> None:
             "            );\n"
             "            perform features.record_progress(\n"
             "                array[v_id], 'returns', 'cmc_returns_daily',\n"
-            "                v_fingerprints ->> 'returns', array['2100-01-01'::timestamptz], '{null}'\n"
+            "                v_fingerprints ->> 'returns',\n"
+            "                array['2100-01-01'::timestamptz], '{null}'\n"
             "            );\n"
             "            commit;\n"
             "            v_began := clock_timestamp();\n",
