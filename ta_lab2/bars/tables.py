@@ -91,6 +91,7 @@ dim_consumers = Table(
     Column("consumer", Text, primary_key=True),
     Column("description", Text, nullable=False),
     Column("reads", Text, nullable=False),
+    Column("also_reads", ARRAY(Text), nullable=False),
     schema="bars",
 )
 

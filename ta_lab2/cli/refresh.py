@@ -25,6 +25,10 @@ def refresh(
     assets: Annotated[
         str | None, typer.Option(metavar="ID,ID", help="Only these assets; all by default.")
     ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(metavar="STEP,STEP", help="Only these, such as returns,volatility,store."),
+    ] = None,
     sessions: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", help="Database sessions that share the work.")
     ] = 1,
@@ -40,11 +44,12 @@ def refresh(
 ) -> None:
     """Bring the features up to date. Safe to stop, to repeat, and to run twice at once."""
     if intraday:
-        if assets or sessions > 1 or dry_run:
+        if assets or steps or sessions > 1 or dry_run:
             raise Refused("--intraday goes with --rebuild only")
         _roll_up(rebuild)
         return
     ids = _ids(assets)
+    chosen = None if steps is None else [word.strip() for word in steps.split(",")]
     count = 1 if dry_run else sessions
     with ExitStack() as stack:
         conns = [
@@ -57,7 +62,13 @@ def refresh(
         with ThreadPoolExecutor(count) as pool:
             runs = [
                 pool.submit(
-                    queries.refresh, conn, ids, rebuild=rebuild, dry_run=dry_run, on_notice=hear
+                    queries.refresh,
+                    conn,
+                    ids,
+                    steps=chosen,
+                    rebuild=rebuild,
+                    dry_run=dry_run,
+                    on_notice=hear,
                 )
                 for conn in conns
             ]

@@ -12,6 +12,7 @@ from psycopg.rows import class_row, scalar_row
 
 from ta_lab2.errors import translated
 from ta_lab2.features import errors as errors  # the classes of the SQLSTATEs that are raised here
+from ta_lab2.indicators import errors as indicator_errors  # noqa: F401 - and there
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def refresh(
     conn: Connection,
     asset_ids: Sequence[int] | None = None,
     *,
+    steps: Sequence[str] | None = None,
     rebuild: bool = False,
     dry_run: bool = False,
     on_notice: Callable[[str], None] = lambda _: None,
@@ -86,12 +88,14 @@ def refresh(
                 """
                 call public.refresh_features(
                     p_asset_ids => %(ids)s::integer[],
+                    p_steps => %(steps)s::text[],
                     p_rebuild => %(rebuild)s,
                     p_dry_run => %(dry_run)s
                 )
                 """,
                 {
                     "ids": None if asset_ids is None else list(asset_ids),
+                    "steps": None if steps is None else list(steps),
                     "rebuild": rebuild,
                     "dry_run": dry_run,
                 },

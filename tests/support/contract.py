@@ -75,8 +75,20 @@ VOLATILITY = Computation(
     "functions/features/refresh_vol.sql",
     "functions/features/vol_kernel.sql",
 )
+INDICATORS = Computation(
+    "indicators",
+    "features.cmc_ta_daily",
+    "functions/features/refresh_indicators.sql",
+    "functions/features/indicators_kernel.sql",
+)
+STORE = Computation(
+    "store",
+    "features.cmc_daily_features",
+    "functions/features/refresh_store.sql",
+    "functions/features/daily_features.sql",
+)
 #: In the order in which a refresh runs them.
-COMPUTATIONS = (BARS, RETURNS, VOLATILITY, EMA)
+COMPUTATIONS = (BARS, RETURNS, VOLATILITY, INDICATORS, EMA, STORE)
 #: Those with a row for each session of an asset, from its first candle to its last.
 DAILY = tuple(each for each in COMPUTATIONS if each.key == ("ts",))
 by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
@@ -415,9 +427,13 @@ def make_pauses(conn: psycopg.Connection, computations: Sequence[Computation]) -
             for each statement execute function public.pause_there('write')
             """
         )
-        start, body = (SQL / computation.kernel).read_text().rsplit("as $$\n", 1)
-        pause = "plpy.execute(\"select public.pause('kernel')\")\n"
-        conn.execute(f"{start}as $$\n{pause}{body}".encode())
+        text = (SQL / computation.kernel).read_text()
+        if "language plpython3u" in text:
+            begin, pause = "as $$\n", "plpy.execute(\"select public.pause('kernel')\")\n"
+        else:
+            begin, pause = "\nbegin\n", "perform public.pause('kernel');\n"
+        start, body = text.rsplit(begin, 1)
+        conn.execute(f"{start}{begin}{pause}{body}".encode())
 
 
 def victim(connect: Connect, *, stop: str = "") -> psycopg.Connection:

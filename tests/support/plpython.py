@@ -39,9 +39,10 @@ def _execute(query: str) -> None:
 FAKE_PLPY = SimpleNamespace(error=_error, execute=_execute)
 
 
-def body(path: str) -> str:
-    """The text between the dollars of a file that makes one routine."""
-    found = re.findall(r"^as \$\$\n(.*?)^\$\$;", (SQL / path).read_text(), re.M | re.S)
+def body(path: str, routine: str = "") -> str:
+    """The text between the dollars of the file's one routine, or of the named one."""
+    start = rf"^create or replace function {routine}\((?:(?!^create).)*?" if routine else ""
+    found = re.findall(rf"{start}^as \$\$\n(.*?)^\$\$;", (SQL / path).read_text(), re.M | re.S)
     assert len(found) == 1, f"sql/{path} has {len(found)} bodies"
     return found[0]
 

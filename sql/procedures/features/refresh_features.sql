@@ -1,7 +1,8 @@
--- refresh_features(p_asset_ids, p_rebuild, p_dry_run): bring every asset's features up to date, a commit per batch.
+-- refresh_features(p_asset_ids, p_steps, p_rebuild, p_dry_run): bring every asset's features up to date, a commit per batch.
 --
 --     call refresh_features();                        -- what pg_cron runs
 --     call refresh_features(p_asset_ids => '{1,1027}');
+--     call refresh_features(p_steps => '{returns}');  -- these steps, the others stay due
 --     call refresh_features(p_dry_run => true);       -- says what is due, writes nothing
 --     call refresh_features(p_rebuild => true);       -- works everything out anew
 --
@@ -12,19 +13,21 @@
 -- A batch (features.refresh_batches) is one asset that is built whole, or up to fifty that only have
 -- news and are worked out together. One that fails takes nothing of the others along: they are
 -- then done one by one, each in a sub-transaction.
+-- A step is a row of features.computations(). One that is left out keeps its rows and stays due.
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
--- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
--- only; once, look for findings in what changed (features.refresh_findings); once, turn what the
--- assets left in refresh_events into traces, metrics and alerts.
+-- Steps: once, add the columns of new indicators, close runs that died and begin this one; per asset,
+-- which writes asset tables only; once, look for findings in what changed (features.refresh_findings);
+-- once, turn what the assets left in refresh_events into traces, metrics and alerts.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
--- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
--- requires: functions/features/refresh_assets.sql, functions/features/refresh_candidates.sql
+-- requires: functions/features/fingerprints.sql, functions/features/prepare_indicators.sql
+-- requires: functions/features/refresh_batches.sql, functions/features/refresh_assets.sql
+-- requires: functions/features/refresh_candidates.sql, functions/features/of_steps.sql
 -- requires: functions/features/record_refresh_event.sql, functions/features/refresh_findings.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
 -- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
 
-create or replace function features._announce_candidates(p_asset_ids integer[], p_rebuild boolean)
+create or replace function features._announce_candidates(p_asset_ids integer[], p_steps text[], p_rebuild boolean)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -35,7 +38,7 @@ declare
 begin
     for v_due in
         select c.id, c.feature_type, c.from_ts, c.candidates
-        from features.refresh_candidates(p_asset_ids, p_rebuild) as c
+        from features.refresh_candidates(p_asset_ids, p_rebuild, p_steps) as c
         where c.from_ts is not null
     loop
         raise notice 'refresh_features: asset %, %: % candles are due',
@@ -46,7 +49,7 @@ begin
 end
 $$;
 
-comment on function features._announce_candidates(integer[], boolean) is
+comment on function features._announce_candidates(integer[], text[], boolean) is
     'Private: says for each asset and computation how much a refresh would work on.';
 
 create or replace function features._refresh_and_record(
@@ -92,6 +95,7 @@ comment on function features._refresh_and_record(uuid, integer[], boolean, jsonb
 
 create or replace procedure public.refresh_features(
     p_asset_ids integer[] default null,
+    p_steps text[] default null,
     p_rebuild boolean default false,
     p_dry_run boolean default false
 )
@@ -119,11 +123,12 @@ declare
     v_finding      record;
 begin
     if p_dry_run then
-        perform features._announce_candidates(p_asset_ids, p_rebuild);
+        perform features._announce_candidates(p_asset_ids, p_steps, p_rebuild);
         return;
     end if;
     v_ids := features.assets_to_refresh(p_asset_ids);
-    v_fingerprints := features.fingerprints();
+    perform features.prepare_indicators();
+    v_fingerprints := features.of_steps(features.fingerprints(), p_steps);
     commit;
     begin
         perform features.close_refresh(r.run_id, p_abandoned => true)
@@ -209,5 +214,5 @@ begin
 end
 $$;
 
-comment on procedure public.refresh_features(integer[], boolean, boolean) is
-    'Refreshes features for the given assets (all by default), committing after each batch; a dry run writes nothing.';
+comment on procedure public.refresh_features(integer[], text[], boolean, boolean) is
+    'Refreshes features for the given assets and steps (all by default), committing after each batch; a dry run writes nothing.';
