@@ -92,7 +92,7 @@ begin
         v_emas := (
             features.ema_kernel(
                 p_id, v_sizes.periods, array_send(array_fill(v_sizes.tf_id, array[v_candles.count])),
-                v_candles.ts, v_candles.close, null, null, c_begin, null
+                v_candles.ts, v_candles.close, null, null, null, null, c_begin, null
             )
         ).packed;
     end if;
