@@ -2,9 +2,9 @@
 --
 --     select b.* from features.refresh_batches('{1,1027}', false, features.fingerprints()) as b;
 --
--- A batch is what is locked together and committed together: one asset where a computation has to
--- begin at the beginning, fifty where only the news are worked out. A backend remembers 64
--- sub-transactions cheaply, and each asset is one.
+-- A batch is what is locked, worked out and committed together: fifty assets of which only the news
+-- are worked out, or one where a computation has to begin at the beginning or far back, so that
+-- no batch takes much memory. One that failed is alone too: it would only hold up the others.
 --
 -- requires: functions/features/computations.sql
 
@@ -22,7 +22,15 @@ begin
     with assets as (
         select
             a.id,
-            p_rebuild or count(s.id) < (select count(*) from features.computations()) as is_whole
+            p_rebuild
+            or count(s.id) < (select count(*) from features.computations())
+            or a.id in (select r.id from features.refresh_state as r where r.failed_at is not null)
+            or a.id in (
+                select d.id
+                from bars.dirty_range as d
+                join features.feature_state as o on o.id = d.id and o.feature_type = d.consumer
+                where d.from_ts < o.last_processed_ts - interval '9600 hours'
+            ) as is_alone
         from unnest(p_ids) as a (id)
         cross join features.computations() as c
         left join features.feature_state as s
@@ -36,8 +44,8 @@ begin
     numbered as (
         select
             a.id,
-            case when a.is_whole then a.id::bigint
-                else -((row_number() over (partition by a.is_whole order by a.id) + 49) / 50) end as batch
+            case when a.is_alone then a.id::bigint
+                else -((row_number() over (partition by a.is_alone order by a.id) + 49) / 50) end as batch
         from assets as a
     )
 
@@ -49,4 +57,4 @@ end
 $$;
 
 comment on function features.refresh_batches(integer[], boolean, jsonb) is
-    'Batches of a refresh in the order of ids: one asset each that is built whole, fifty each of the others.';
+    'Batches of a refresh in the order of ids: fifty assets that only have news, each of the others alone.';
