@@ -23,6 +23,7 @@ from ta_lab2.cli import (
     export,
     findings,
     groups,
+    indicators,
     ingest,
     ingest_ccxt,
     refresh,
@@ -48,6 +49,7 @@ app.command("demo")(demo.demo)
 prices = groups.with_default(ingest.ingest)
 prices.command("ccxt")(ingest_ccxt.ccxt)
 app.add_typer(prices, name="ingest")
+app.add_typer(indicators.app, name="indicators")
 app.command("refresh")(refresh.refresh)
 app.command("runs")(runs.runs)
 app.command("export")(export.export)

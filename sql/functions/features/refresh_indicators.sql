@@ -2,7 +2,7 @@
 --
 --     select d.rows_written from features.refresh_indicators(1, '-infinity') as d;
 --
--- A step of features.refresh_asset. Where p_from is later than the last candle of the state, each
+-- A step of features.refresh_assets. Where p_from is later than the last candle of the state, each
 -- indicator goes on from there; otherwise all are worked out from the first candle. One that the
 -- state does not know (new, or switched on again) is worked out from the first candle in any case, and
 -- alone: of the others' columns only later rows are. Columns of indicators that are not active
@@ -209,4 +209,4 @@ end
 $$;
 
 comment on function features.refresh_indicators(integer, timestamptz) is
-    'Brings cmc_ta_daily up to date for one asset from a ts on; counts, range and progress for refresh_asset.';
+    'Brings cmc_ta_daily up to date for one asset from a ts on; counts, range and progress for refresh_assets.';
