@@ -142,20 +142,21 @@ def sums(whole, window, length):
     return over(whole, window, length, lambda block: block.sum(axis=1))
 
 
-def _means(block):
+def row_means(block):
+    """Mean of each row."""
     # The mean of equal values is that value, though their sum may be rounded.
     equal = (block == block[:, :1]).all(axis=1)
     return np.where(equal, block[:, 0], block.sum(axis=1) / block.shape[1])
 
 
 def _deviations(block):
-    steps = block - _means(block)[:, None]
+    steps = block - row_means(block)[:, None]
     return np.sqrt((steps * steps).sum(axis=1) / block.shape[1])
 
 
 def means(whole, window, length):
     """Mean of each window."""
-    return over(whole, window, length, _means)
+    return over(whole, window, length, row_means)
 
 
 def deviations(whole, window, length):
@@ -216,6 +217,7 @@ GD["arithmetic"] = SimpleNamespace(
     true_ranges=true_ranges,
     held=held,
     over=over,
+    row_means=row_means,
     sums=sums,
     means=means,
     deviations=deviations,

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import naive_indicators as naive
+from tests.support import naive_indicators_more as more
 from tests.support.indicators import candles, market, worked_out
 
 Params = dict[str, float]
@@ -27,7 +29,22 @@ class Kind:
     name: str
     params: Sequence[Params]
     slow: Callable[..., list[naive.Values]]
-    talib: Callable[..., Sequence[np.ndarray | None]]
+    talib: Callable[..., Sequence[np.ndarray | None]] | None
+    #: Of what its rounding is a share, where that is not the price.
+    scale: float | None = None
+
+
+def traded(function: Callable[..., np.ndarray]) -> Callable[..., Sequence[np.ndarray]]:
+    """TA-Lib's of the candles that have a volume; nan at the others."""
+
+    def found(c: Any, **params: int) -> Sequence[np.ndarray]:
+        known = ~np.isnan(c.volume)
+        values = np.full(len(known), np.nan)
+        part = {name: column[known] for name, column in vars(c).items()}
+        values[known] = function(SimpleNamespace(**part), **params)
+        return [values]
+
+    return found
 
 
 KINDS = (
@@ -76,6 +93,83 @@ KINDS = (
             f(c.high, c.low, c.close, period) for f in (talib.ADX, talib.PLUS_DI, talib.MINUS_DI)
         ],
     ),
+    *(
+        Kind(
+            name,
+            [{"period": n} for n in (2, 5, 30)],
+            getattr(more, name),
+            lambda c, period, name=name: [getattr(talib, name.upper())(c.close, period)],
+        )
+        for name in ("sma", "ema", "wma", "dema", "tema", "kama")
+    ),
+    Kind(
+        "roc",
+        [{"period": n} for n in (1, 10)],
+        more.roc,
+        lambda c, period: [talib.ROC(c.close, period)],
+    ),
+    Kind(
+        "cci",
+        [{"period": n} for n in (2, 14)],
+        more.cci,
+        lambda c, period: [talib.CCI(c.high, c.low, c.close, period)],
+    ),
+    Kind(
+        "williams_r",
+        [{"period": n} for n in (2, 14)],
+        more.williams_r,
+        lambda c, period: [talib.WILLR(c.high, c.low, c.close, period)],
+    ),
+    Kind(
+        "mfi",
+        [{"period": n} for n in (2, 14)],
+        more.mfi,
+        # TA-Lib's is 0 where less than 1 unit of money flows, so it gets more units.
+        traded(lambda c, period: talib.MFI(c.high, c.low, c.close, c.volume * 2.0**80, period)),
+        scale=100,
+    ),
+    Kind("obv", [{}], more.obv, traded(lambda c: talib.OBV(c.close, c.volume))),
+    Kind("vwap", [{"period": n} for n in (1, 20)], more.vwap, None),
+    Kind(
+        "keltner",
+        [
+            {"period": 20, "atr": 10, "multiplier": 2},
+            {"period": 2, "atr": 5, "multiplier": 1.5},
+        ],
+        more.keltner,
+        lambda c, period, atr, multiplier: [
+            talib.EMA(c.close, period) + multiplier * talib.ATR(c.high, c.low, c.close, atr),
+            talib.EMA(c.close, period),
+            talib.EMA(c.close, period) - multiplier * talib.ATR(c.high, c.low, c.close, atr),
+        ],
+    ),
+    Kind(
+        "donchian",
+        [{"period": n} for n in (2, 20)],
+        more.donchian,
+        lambda c, period: [talib.MAX(c.high, period), None, talib.MIN(c.low, period)],
+    ),
+    Kind(
+        "aroon",
+        [{"period": n} for n in (2, 14)],
+        more.aroon,
+        lambda c, period: talib.AROON(c.high, c.low, period)[::-1],
+    ),
+    Kind(
+        "supertrend",
+        [{"period": 10, "multiplier": 3}, {"period": 1, "multiplier": 0.5}],
+        more.supertrend,
+        None,
+    ),
+    Kind(
+        "ichimoku",
+        [
+            {"conversion": 9, "base": 26, "span": 52, "displacement": 26},
+            {"conversion": 5, "base": 2, "span": 3, "displacement": 1},
+        ],
+        more.ichimoku,
+        None,
+    ),
 )
 each = pytest.mark.parametrize(
     ("kind", "params"),
@@ -106,9 +200,25 @@ def test_it_agrees_with_the_slow_way(kind: Kind, params: Params, days: int) -> N
 @each
 @pytest.mark.parametrize("price", [1e-8, 1.0, 1e12])
 def test_it_is_ta_lib_s(kind: Kind, params: Params, price: float) -> None:
+    if kind.talib is None:
+        pytest.skip("TA-Lib has none")
     rows = market(2500, price=price)
     found, _ = worked_out(kind.name, params, rows)
-    agree(found, kind.talib(candles(rows), **params), price)
+    agree(found, kind.talib(candles(rows), **params), kind.scale or price)
+
+
+@each
+def test_ties_are_ta_lib_s(kind: Kind, params: Params) -> None:
+    if kind.talib is None:
+        pytest.skip("TA-Lib has none")
+    chance = random.Random(3)
+    rows = []
+    for _ in range(600):
+        opened, close, far, near = (float(chance.randint(1, 4)) for _ in range(4))
+        row = opened, max(opened, close, far), min(opened, close, near), close
+        rows.append((*row, float(chance.randint(0, 3))))
+    found, _ = worked_out(kind.name, params, rows)
+    agree(found, kind.talib(candles(rows), **params), 1e4)
 
 
 prices = st.one_of(st.integers(1, 5).map(float), st.floats(1e-6, 1e6))
@@ -165,7 +275,9 @@ def test_the_state_does_not_grow_with_history(kind: Kind, params: Params) -> Non
 def test_a_price_that_never_moves_has_defined_values(
     kind: Kind, params: Params, price: float
 ) -> None:
-    found, _ = worked_out(kind.name, params, [(price, price, price, price, 0.0)] * 90)
+    # A price weighted with no volume is none.
+    volume = 3.0 if kind.name == "vwap" else 0.0
+    found, _ = worked_out(kind.name, params, [(price, price, price, price, volume)] * 90)
     for values in found.values():
         assert not np.isinf(values).any()
         # Nulls are the warm-up and nothing else.
@@ -183,3 +295,16 @@ def test_flat_prices_have_the_reference_s_values() -> None:
     bands, _ = worked_out("bollinger", {"period": 20, "deviations": 2}, flat)
     assert [values[-1] for values in bands.values()] == [5.0, 5.0, 5.0, 0.0]
     assert math.isnan(bands["width"][18])
+    for kind, params, values in (
+        *((name, {"period": 14}, [5.0]) for name in ("sma", "ema", "wma", "dema", "tema", "kama")),
+        *((name, {"period": 14}, [0.0]) for name in ("roc", "cci", "williams_r", "mfi")),
+        ("obv", {}, [0.0]),
+        ("aroon", {"period": 14}, [100.0, 100.0]),
+        ("donchian", {"period": 20}, [5.0, 5.0, 5.0]),
+        ("keltner", {"period": 20, "atr": 10, "multiplier": 2}, [5.0, 5.0, 5.0]),
+        ("supertrend", {"period": 10, "multiplier": 3}, [5.0, -1.0]),
+    ):
+        found, _ = worked_out(kind, params, flat)
+        assert [x[-1] for x in found.values()] == values, kind
+    price, _ = worked_out("vwap", {"period": 14}, flat)
+    assert np.isnan(price["vwap"]).all()
