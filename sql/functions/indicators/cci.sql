@@ -31,10 +31,11 @@ def run(candles, params, state):
     period = params["period"]
 
     def index(block):
-        mean = arithmetic.row_means(block)
-        above = block[:, -1] - mean
-        scale = 0.015 * (np.abs(block - mean[:, None]).sum(axis=1) / period)
-        return np.where((above == 0) | (scale == 0), 0.0, above / scale)
+        above = block - (block.sum(axis=1) / period)[:, None]
+        scale = 0.015 * (np.abs(above).sum(axis=1) / period)
+        # Equal values have no deviation, though their sum may be rounded.
+        level = (block == block[:, :1]).all(axis=1)
+        return np.where(level | (scale == 0), 0.0, above[:, -1] / scale)
 
     prices = (candles.high + candles.low + candles.close) / 3
     whole, typical = arithmetic.held(typical, prices, period)

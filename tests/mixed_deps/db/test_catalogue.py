@@ -280,6 +280,31 @@ def test_a_registered_time_series_is_partitioned_as_registered(tx):
     )
 
 
+def test_every_dim_table_keeps_its_history(tx):
+    """The migration sees to it; who adds one has nothing to do but to register it."""
+    none(
+        tx,
+        """
+        select n.nspname || '.' || c.relname
+        from pg_class as c
+        join pg_namespace as n on n.oid = c.relnamespace
+        left join ta_meta.table_class as t
+            on t.schema_name = n.nspname and t.table_name = c.relname
+            and t.class = 'dim' and t.history_from is not null
+        where n.nspname = any (%s) and c.relkind in ('r', 'p') and c.relname like 'dim\\_%%'
+          and (
+              t.history_from is null
+              or 4 <> (
+                  select count(*)
+                  from pg_trigger as g
+                  where g.tgrelid = c.oid and g.tgname like 'history\\_%%' and g.tgenabled = 'O'
+              )
+          )
+        """,
+        SCHEMAS,
+    )
+
+
 def test_plpgsql_check_has_nothing_to_say(own_db, autocommit):
     conn = autocommit(own_db)
     conn.execute("create extension if not exists plpgsql_check")
