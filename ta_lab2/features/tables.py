@@ -15,16 +15,29 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
+    true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
-from ta_lab2.bars.tables import dim_assets
+from ta_lab2.bars.tables import dim_assets, dim_consumers
 from ta_lab2.db.tables import metadata
 
 _SPANS: Final = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
 _SCORED: Final = (1, 7, 30)
 _WINDOWS: Final = (20, 63, 126)
+_INDICATORS: Final = (
+    *(f"rsi_{n}" for n in (7, 14, 21)),
+    *(
+        f"{name}_{periods}"
+        for periods in ("12_26_9", "8_17_9")
+        for name in ("macd", "macd_signal", "macd_hist")
+    ),
+    *("stoch_k_14_3", "stoch_d_14_3"),
+    *("bb_upper_20_2", "bb_middle_20_2", "bb_lower_20_2", "bb_width_20_2"),
+    *("atr_14", "adx_14", "plus_di_14", "minus_di_14"),
+)
 _MEASURES: Final = ("parkinson", "garman_klass", "rogers_satchell", "close_to_close")
 
 cmc_returns_daily = Table(
@@ -56,6 +69,41 @@ cmc_vol_daily = Table(
     Column("is_filled", Boolean, nullable=False),
     *(Column(f"outlier_z_{name}_20", Boolean) for name in _MEASURES),
     *(Column(f"outlier_iqr_{name}_20", Boolean) for name in _MEASURES),
+    schema="features",
+)
+
+dim_indicators = Table(
+    "dim_indicators",
+    metadata,
+    Column("indicator_id", Integer, Identity(start=10), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("params", JSONB, nullable=False, server_default="{}"),
+    Column("columns", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    UniqueConstraint("kind", "params"),
+    schema="features",
+)
+
+dim_features = Table(
+    "dim_features",
+    metadata,
+    Column("feature_type", Text, ForeignKey(dim_consumers.c.consumer), primary_key=True),
+    Column("null_policy", Text, nullable=False),
+    Column("outlier_sigmas", Double),
+    Column("outlier_fence", Double),
+    schema="features",
+)
+
+#: Rows of dim_indicators add columns after these.
+cmc_ta_daily = Table(
+    "cmc_ta_daily",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("ts", TIMESTAMP(timezone=True), primary_key=True),
+    Column("available_at", TIMESTAMP(timezone=True), nullable=False),
+    Column("is_gap", Boolean, nullable=False),
+    Column("is_filled", Boolean, nullable=False),
+    *(Column(name, Double) for name in _INDICATORS),
     schema="features",
 )
 

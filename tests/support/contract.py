@@ -75,8 +75,14 @@ VOLATILITY = Computation(
     "functions/features/refresh_vol.sql",
     "functions/features/vol_kernel.sql",
 )
+INDICATORS = Computation(
+    "indicators",
+    "features.cmc_ta_daily",
+    "functions/features/refresh_indicators.sql",
+    "functions/features/indicators_kernel.sql",
+)
 #: In the order in which a refresh runs them.
-COMPUTATIONS = (BARS, RETURNS, VOLATILITY, EMA)
+COMPUTATIONS = (BARS, RETURNS, VOLATILITY, INDICATORS, EMA)
 #: Those with a row for each session of an asset, from its first candle to its last.
 DAILY = tuple(each for each in COMPUTATIONS if each.key == ("ts",))
 by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)

@@ -12,7 +12,8 @@
 -- requires: functions/features/fingerprints.sql, functions/features/due.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
 -- requires: functions/features/refresh_bars.sql, functions/features/refresh_returns.sql
--- requires: functions/features/refresh_vol.sql, functions/features/refresh_emas.sql
+-- requires: functions/features/refresh_vol.sql, functions/features/refresh_indicators.sql
+-- requires: functions/features/refresh_emas.sql
 
 create or replace function features.refresh_asset(
     p_id integer,
@@ -70,6 +71,8 @@ begin
                 select d.* into v_done from features.refresh_returns(p_id, v_from) as d;
             when 'volatility' then
                 select d.* into v_done from features.refresh_vol(p_id, v_from) as d;
+            when 'indicators' then
+                select d.* into v_done from features.refresh_indicators(p_id, v_from) as d;
             when 'ema' then
                 select d.* into v_done from features.refresh_emas(p_id, v_from) as d;
         end case;

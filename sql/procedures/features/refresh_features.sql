@@ -12,11 +12,12 @@
 -- A batch (features.refresh_batches) is one asset that is built whole, or up to fifty that only have
 -- news. Each asset is a sub-transaction: one that fails takes nothing of the others along.
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
--- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
+-- Steps: once, add the columns of new indicators, close runs that died and begin this one; per asset, which writes asset tables
 -- only; once, turn what these left in refresh_events into traces, metrics and alerts.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
--- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
+-- requires: functions/features/fingerprints.sql, functions/features/prepare_indicators.sql
+-- requires: functions/features/refresh_batches.sql
 -- requires: functions/features/due.sql, functions/features/record_idle.sql
 -- requires: functions/features/refresh_asset.sql, functions/features/refresh_candidates.sql
 -- requires: functions/features/record_refresh_event.sql
@@ -85,6 +86,7 @@ begin
         return;
     end if;
     v_ids := features.assets_to_refresh(p_asset_ids);
+    perform features.prepare_indicators();
     v_fingerprints := features.fingerprints();
     commit;
     begin
