@@ -169,8 +169,10 @@ old = int(np.searchsorted(ts, last, side="right"))
 lead = 1 if p_state is not None and not old else 0
 if lead:
     ts = np.concatenate([[last], ts])
-with np.errstate(all="ignore"):
-    values, states_after = worked_out(candles, known, old, lead)
+values, states_after = {}, {}
+if len(ts):
+    with np.errstate(all="ignore"):
+        values, states_after = worked_out(candles, known, old, lead)
 
 kept = {}
 if p_kept_ts is not None:

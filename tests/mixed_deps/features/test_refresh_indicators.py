@@ -111,6 +111,20 @@ def test_no_row_holds_nan_or_infinity(tx):
             assert all(x is None or math.isfinite(x) for x in list(row.values())[len(FIXED) :])
 
 
+def test_an_asset_may_have_no_candle_or_one(tx):
+    prices.put(tx, 1, {})
+    refresh(tx)
+    assert table(tx) == {}
+    contract.put(tx, 1, {5: 50.0})
+    refresh(tx)
+    (row,) = table(tx).values()
+    assert set(list(row.values())[len(FIXED) :]) == {None}
+    assert (row["is_gap"], row["is_filled"]) == (False, False)
+    prices.drop(tx, 1, [5])
+    refresh(tx)
+    assert table(tx) == {}
+
+
 def test_a_hole_is_bridged_by_a_straight_line_known_with_its_end(tx):
     closes = daily(40)
     contract.put(tx, 1, closes)
