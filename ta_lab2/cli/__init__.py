@@ -21,6 +21,7 @@ from ta_lab2.cli import (
     demo,
     doctor,
     groups,
+    indicators,
     ingest,
     ingest_ccxt,
     refresh,
@@ -46,6 +47,7 @@ app.command("demo")(demo.demo)
 prices = groups.with_default(ingest.ingest)
 prices.command("ccxt")(ingest_ccxt.ccxt)
 app.add_typer(prices, name="ingest")
+app.add_typer(indicators.app, name="indicators")
 app.command("refresh")(refresh.refresh)
 app.command("runs")(runs.runs)
 app.command("schedule")(schedule.schedule)

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from psycopg import Connection
 from psycopg.errors import Diagnostic
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from ta_lab2.errors import translated
 from ta_lab2.features import errors as errors  # the classes of the SQLSTATEs that are raised here
 from ta_lab2.indicators import errors as indicator_errors  # noqa: F401 - and there
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """One row of ``features.dim_indicators``."""
+
+    indicator_id: int
+    kind: str
+    params: dict[str, Any]
+    columns: list[str]
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatorKind:
+    """One row of ``indicators.kinds``."""
+
+    kind: str
+    parameters: dict[str, dict[str, Any]]
+    columns: list[str]
+    description: str
 
 
 def refresh(
@@ -50,3 +75,68 @@ def refresh(
             )
     finally:
         conn.remove_notice_handler(heard)
+
+
+_INDICATORS = """
+    select i.indicator_id, i.kind, i.params, i.columns, i.is_active
+    from features.dim_indicators as i
+"""
+
+
+def indicators(conn: Connection) -> list[Indicator]:
+    """Return every indicator that is configured, in the order of their ids."""
+    with conn.cursor(row_factory=class_row(Indicator)) as cur:
+        return cur.execute(f"{_INDICATORS} order by i.indicator_id").fetchall()
+
+
+def indicator_kinds(conn: Connection) -> list[IndicatorKind]:
+    """Return the kinds of indicators that there are, by name."""
+    with conn.cursor(row_factory=class_row(IndicatorKind)) as cur:
+        cur.execute(
+            """
+            select k.kind, k.parameters, k.columns, k.description
+            from indicators.kinds() as k
+            order by k.kind
+            """
+        )
+        return cur.fetchall()
+
+
+def add_indicator(conn: Connection, kind: str, params: Mapping[str, Any]) -> Indicator | None:
+    """Insert an indicator; None when one with these parameters is there already."""
+    with translated(), conn.cursor(row_factory=class_row(Indicator)) as cur:
+        cur.execute(
+            """
+            insert into features.dim_indicators as i (kind, params)
+            values (%s, %s)
+            on conflict (kind, params) do nothing
+            returning i.indicator_id, i.kind, i.params, i.columns, i.is_active
+            """,
+            (kind, Jsonb(dict(params))),
+        )
+        return cur.fetchone()
+
+
+def indicator_with(conn: Connection, kind: str, params: Mapping[str, Any]) -> Indicator | None:
+    """Return the indicator of a kind with these parameters and the defaults of the others."""
+    with translated(), conn.cursor(row_factory=class_row(Indicator)) as cur:
+        cur.execute(
+            f"{_INDICATORS} where i.kind = %s and i.params = indicators.parameters(%s, %s)",
+            (kind, kind, Jsonb(dict(params))),
+        )
+        return cur.fetchone()
+
+
+def switch_indicator(conn: Connection, indicator_id: int, *, on: bool) -> Indicator | None:
+    """Switch an indicator on or off; None when there is none with this id."""
+    with conn.cursor(row_factory=class_row(Indicator)) as cur:
+        cur.execute(
+            """
+            update features.dim_indicators as i
+            set is_active = %s
+            where i.indicator_id = %s
+            returning i.indicator_id, i.kind, i.params, i.columns, i.is_active
+            """,
+            (on, indicator_id),
+        )
+        return cur.fetchone()
