@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from ta_lab2.db.tables import metadata
 from ta_lab2.timemodel.tables import dim_sessions
@@ -89,6 +89,7 @@ dim_consumers = Table(
     Column("consumer", Text, primary_key=True),
     Column("description", Text, nullable=False),
     Column("reads", Text, nullable=False),
+    Column("also_reads", ARRAY(Text), nullable=False),
     schema="bars",
 )
 

@@ -15,11 +15,12 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
-from ta_lab2.bars.tables import dim_assets
+from ta_lab2.bars.tables import dim_assets, dim_consumers
 from ta_lab2.db.tables import metadata
 
 _SPANS: Final = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
@@ -57,6 +58,7 @@ refresh_state = Table(
     "refresh_state",
     metadata,
     Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("verb", Text, primary_key=True),
     Column("refreshed_at", TIMESTAMP(timezone=True)),
     Column("failed_at", TIMESTAMP(timezone=True)),
     Column("last_error", Text),
@@ -93,5 +95,19 @@ cmc_ema_multi_tf = Table(
     Column("tf_id", Integer, primary_key=True, autoincrement=False),
     Column("time_close", TIMESTAMP(timezone=True), primary_key=True),
     Column("ema", ARRAY(Double), nullable=False),
+    schema="features",
+)
+
+dim_computations = Table(
+    "dim_computations",
+    metadata,
+    Column("feature_type", Text, ForeignKey(dim_consumers.c.consumer), primary_key=True),
+    Column("verb", Text, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("feature_name", Text, nullable=False),
+    Column("kernel", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("configuration", Text, nullable=False),
+    UniqueConstraint("verb", "place"),
     schema="features",
 )

@@ -1,10 +1,15 @@
--- features.record_idle(p_run_id, p_ids, p_began_at): keep that assets needed nothing, as void.
+-- features.record_idle(p_run_id, p_ids, p_began_at, p_verb): keep that assets needed nothing, as void.
 --
 --     perform features.record_idle(v_run, '{1,1027}', v_began);
 --
 -- For a whole batch what refresh_asset and record_refresh_event do for an asset.
 
-create or replace function features.record_idle(p_run_id uuid, p_ids integer[], p_began_at timestamptz)
+create or replace function features.record_idle(
+    p_run_id uuid,
+    p_ids integer[],
+    p_began_at timestamptz,
+    p_verb text default 'refresh_features'
+)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -14,7 +19,8 @@ begin
     set refreshed_at = p_began_at,
         failed_at = null,
         last_error = null
-    where s.id = any (p_ids);
+    where s.id = any (p_ids)
+      and s.verb = p_verb;
     insert into features.refresh_events as e (
         id, run_id, started_at, ended_at, rows_read, rows_written, rows_unchanged
     )
@@ -23,5 +29,5 @@ begin
 end
 $$;
 
-comment on function features.record_idle(uuid, integer[], timestamptz) is
+comment on function features.record_idle(uuid, integer[], timestamptz, text) is
     'Writes into refresh_state and refresh_events that nothing was due for these assets.';

@@ -4,9 +4,7 @@
 --
 -- A batch is what is locked together and committed together: one asset where a computation has to
 -- begin at the beginning, fifty where only the news are worked out. A backend remembers 64
--- sub-transactions cheaply, and each asset is one.
---
--- requires: functions/features/computations.sql
+-- sub-transactions cheaply, and each asset is one. The computations are those that p_fingerprints has.
 
 create or replace function features.refresh_batches(
     p_ids integer[],
@@ -22,14 +20,13 @@ begin
     with assets as (
         select
             a.id,
-            p_rebuild or count(s.id) < (select count(*) from features.computations()) as is_whole
+            p_rebuild or count(s.id) < count(*) as is_whole
         from unnest(p_ids) as a (id)
-        cross join features.computations() as c
+        cross join jsonb_each_text(p_fingerprints) as c (feature_type, fingerprint)
         left join features.feature_state as s
             on s.id = a.id
             and s.feature_type = c.feature_type
-            and s.feature_name = c.feature_name
-            and s.fingerprint = p_fingerprints ->> c.feature_type
+            and s.fingerprint = c.fingerprint
         group by a.id
     ),
 

@@ -1,4 +1,4 @@
--- features.refresh_candidates(p_asset_ids, p_rebuild): what a refresh would work on, one row per asset and computation.
+-- features.refresh_candidates(p_asset_ids, p_rebuild, p_verb): what a refresh would work on, one row per asset and computation.
 --
 --     select * from features.refresh_candidates();
 --
@@ -10,7 +10,8 @@
 
 create or replace function features.refresh_candidates(
     p_asset_ids integer[] default null,
-    p_rebuild boolean default false
+    p_rebuild boolean default false,
+    p_verb text default 'refresh_features'
 )
 returns table (id integer, feature_type text, from_ts timestamptz, candidates bigint)
 language plpgsql
@@ -22,8 +23,8 @@ begin
     return query
     select a.id, c.feature_type, f.from_ts, n.candidates
     from unnest(v_ids) as a (id)
-    cross join features.computations() as c
-    left join features.due(v_ids, p_rebuild, features.fingerprints()) as f
+    cross join features.computations(p_verb) as c
+    left join features.due(v_ids, p_rebuild, features.fingerprints(p_verb)) as f
         on f.id = a.id
         and f.feature_type = c.feature_type
     cross join lateral (
@@ -36,5 +37,5 @@ begin
 end
 $$;
 
-comment on function features.refresh_candidates(integer[], boolean) is
+comment on function features.refresh_candidates(integer[], boolean, text) is
     'Per asset and computation: where it would begin (null: nowhere) and how many candles that is.';

@@ -1,4 +1,4 @@
--- refresh_features(p_asset_ids, p_rebuild, p_dry_run): bring every asset's features up to date, a commit per batch.
+-- refresh_features(p_asset_ids, p_rebuild, p_dry_run, p_verb): bring every asset's features up to date, a commit per batch.
 --
 --     call refresh_features();                        -- what pg_cron runs
 --     call refresh_features(p_asset_ids => '{1,1027}');
@@ -14,6 +14,8 @@
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
 -- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
 -- only; once, turn what these left in refresh_events into traces, metrics and alerts.
+-- p_verb is for the verbs of slices above this one, such as refresh_regimes: each has a list of
+-- computations, locks and records of its own, and all of them run like this.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
 -- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
@@ -23,7 +25,7 @@
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
 -- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
 
-create or replace function features._announce_candidates(p_asset_ids integer[], p_rebuild boolean)
+create or replace function features._announce_candidates(p_asset_ids integer[], p_rebuild boolean, p_verb text)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -34,24 +36,25 @@ declare
 begin
     for v_due in
         select c.id, c.feature_type, c.from_ts, c.candidates
-        from features.refresh_candidates(p_asset_ids, p_rebuild) as c
+        from features.refresh_candidates(p_asset_ids, p_rebuild, p_verb) as c
         where c.from_ts is not null
     loop
-        raise notice 'refresh_features: asset %, %: % candles are due',
-            v_due.id, v_due.feature_type, v_due.candidates;
+        raise notice '%: asset %, %: % candles are due',
+            p_verb, v_due.id, v_due.feature_type, v_due.candidates;
         v_count := v_count + 1;
     end loop;
-    raise notice 'refresh_features: % computations are due, nothing was written', v_count;
+    raise notice '%: % computations are due, nothing was written', p_verb, v_count;
 end
 $$;
 
-comment on function features._announce_candidates(integer[], boolean) is
+comment on function features._announce_candidates(integer[], boolean, text) is
     'Private: says for each asset and computation how much a refresh would work on.';
 
 create or replace procedure public.refresh_features(
     p_asset_ids integer[] default null,
     p_rebuild boolean default false,
-    p_dry_run boolean default false
+    p_dry_run boolean default false,
+    p_verb text default 'refresh_features'
 )
 language plpgsql
 as $$
@@ -81,20 +84,20 @@ declare
     v_told_at      timestamptz := v_started;
 begin
     if p_dry_run then
-        perform features._announce_candidates(p_asset_ids, p_rebuild);
+        perform features._announce_candidates(p_asset_ids, p_rebuild, p_verb);
         return;
     end if;
-    v_ids := features.assets_to_refresh(p_asset_ids);
-    v_fingerprints := features.fingerprints();
+    v_ids := features.assets_to_refresh(p_asset_ids, p_verb);
+    v_fingerprints := features.fingerprints(p_verb);
     commit;
     begin
         perform features.close_refresh(r.run_id, p_abandoned => true)
-        from observability.abandoned_runs('refresh_features') as r (run_id);
+        from observability.abandoned_runs(p_verb) as r (run_id);
     exception when others then
         -- The features matter more than the record of a run that died.
-        raise warning 'refresh_features: a run that died could not be closed: %', sqlerrm;
+        raise warning '%: a run that died could not be closed: %', p_verb, sqlerrm;
     end;
-    v_run := observability.start_run('refresh_features', p_correlation_id => v_correlation);
+    v_run := observability.start_run(p_verb, p_correlation_id => v_correlation);
     commit;
 
     for v_batch in
@@ -110,6 +113,7 @@ begin
             select s.id
             from features.refresh_state as s
             where s.id = any (v_batch)
+              and s.verb = p_verb
               and (s.refreshed_at < v_started or s.refreshed_at is null)
             order by s.id
             for update skip locked
@@ -125,7 +129,7 @@ begin
         ) as d;
         if cardinality(v_due) < cardinality(v_mine) then
             perform features.record_idle(
-                v_run, array(select unnest(v_mine) except select unnest(v_due)), v_began
+                v_run, array(select unnest(v_mine) except select unnest(v_due)), v_began, p_verb
             );
         end if;
         foreach v_id in array v_due
@@ -137,7 +141,7 @@ begin
                 select c.rows_read, c.rows_written, c.rows_unchanged
                 into v_read, v_written, v_unchanged
                 from features.refresh_asset(
-                    v_id, p_rebuild, v_fingerprints, v_froms -> v_id::text
+                    v_id, p_rebuild, v_fingerprints, v_froms -> v_id::text, p_verb
                 ) as c;
                 v_rows := v_rows + v_written;
             exception when others then
@@ -148,8 +152,8 @@ begin
                 v_written := null;
                 v_unchanged := null;
                 v_failed := v_failed + 1;
-                perform features.record_failure(v_id, v_sqlstate, v_message);
-                raise warning 'refresh_features: asset % failed: %', v_id, v_message;
+                perform features.record_failure(v_id, v_sqlstate, v_message, p_verb);
+                raise warning '%: asset % failed: %', p_verb, v_id, v_message;
             end;
             perform features.record_refresh_event(
                 v_run, v_id, v_began, v_read, v_written, v_unchanged, v_sqlstate, v_message
@@ -158,8 +162,8 @@ begin
         commit;
         v_done := v_done + cardinality(v_mine);
         if clock_timestamp() > v_told_at + interval '1 second' or v_done + v_other = cardinality(v_ids) then
-            raise notice 'refresh_features: % more assets done, % of %, % rows, % s',
-                v_done - v_told, v_done + v_other, cardinality(v_ids), v_rows,
+            raise notice '%: % more assets done, % of %, % rows, % s',
+                p_verb, v_done - v_told, v_done + v_other, cardinality(v_ids), v_rows,
                 round(extract(epoch from clock_timestamp() - v_started), 1);
             v_told := v_done;
             v_told_at := clock_timestamp();
@@ -169,18 +173,18 @@ begin
     commit;
 
     if v_other > 0 then
-        raise notice 'refresh_features: % assets left to another session', v_other;
+        raise notice '%: % assets left to another session', p_verb, v_other;
     end if;
     if v_failed > 0 and v_failed = v_done then
-        raise exception 'refresh_features failed for every asset'
+        raise exception '% failed for every asset', p_verb
             using errcode = 'TA401',
                   detail = format('%s assets tried, none succeeded.', v_done),
-                  hint = 'select id, last_error from refresh_state where failed_at is not null says why.';
+                  hint = 'select id, verb, last_error from refresh_state where failed_at is not null says why.';
     end if;
-    raise notice 'refresh_features: % assets, % rows, % s, % failed',
-        v_done, v_rows, round(extract(epoch from clock_timestamp() - v_started), 1), v_failed;
+    raise notice '%: % assets, % rows, % s, % failed',
+        p_verb, v_done, v_rows, round(extract(epoch from clock_timestamp() - v_started), 1), v_failed;
 end
 $$;
 
-comment on procedure public.refresh_features(integer[], boolean, boolean) is
+comment on procedure public.refresh_features(integer[], boolean, boolean, text) is
     'Refreshes features for the given assets (all by default), committing after each batch; a dry run writes nothing.';
