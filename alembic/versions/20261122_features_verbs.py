@@ -83,7 +83,7 @@ COMPUTATIONS = {
     "feature_name": "The table that it fills.",
     "kernel": "The routine that works it out.",
     "step": "The routine that reads, calls the kernel and writes, as features.refresh_asset says.",
-    "configuration": "The routine whose text the rows depend on beside the kernel.",
+    "configuration": "The routine that says what the rows depend on beside the kernel; null: nothing.",
 }
 
 
@@ -127,7 +127,7 @@ def upgrade() -> None:
             feature_name  text not null,
             kernel        text not null,
             step          text not null,
-            configuration text not null,
+            configuration text,
             unique (verb, place),
             constraint features_knows_its_own check (verb <> 'refresh_features'),
             constraint routines_are_qualified check (

@@ -107,7 +107,7 @@ dim_computations = Table(
     Column("feature_name", Text, nullable=False),
     Column("kernel", Text, nullable=False),
     Column("step", Text, nullable=False),
-    Column("configuration", Text, nullable=False),
+    Column("configuration", Text),
     UniqueConstraint("verb", "place"),
     schema="features",
 )

@@ -61,7 +61,8 @@ begin
     select jsonb_object_agg(d.feature_type, concat_ws(' ', features.fingerprint(d.kernel::regproc), c.said))
     into v_found
     from features.dim_computations as d
-    cross join lateral features._configuration(d.configuration::regproc) as c (said)
+    left join lateral features._configuration(d.configuration::regproc) as c (said)
+        on d.configuration is not null
     where d.verb = p_verb;
     if v_found is null then
         raise exception 'no verb is called %', coalesce(p_verb, 'null')
