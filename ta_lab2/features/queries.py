@@ -9,6 +9,7 @@ from psycopg.errors import Diagnostic
 
 from ta_lab2.errors import translated
 from ta_lab2.features import errors as errors  # the classes of the SQLSTATEs that are raised here
+from ta_lab2.indicators import errors as indicator_errors  # noqa: F401 - and there
 
 
 def refresh(
