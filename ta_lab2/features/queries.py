@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.errors import Diagnostic
 
 from ta_lab2.errors import translated
@@ -19,8 +19,9 @@ def refresh(
     rebuild: bool = False,
     dry_run: bool = False,
     on_notice: Callable[[str], None] = lambda _: None,
+    verb: str = "refresh_features",
 ) -> None:
-    """Run ``refresh_features``, passing each progress line to ``on_notice``.
+    """Run ``refresh_features`` or another verb that takes the same, passing each progress line to ``on_notice``.
 
     The connection must be in autocommit mode: the procedure commits as it goes,
     which Postgres refuses inside an open transaction.
@@ -35,13 +36,15 @@ def refresh(
     try:
         with translated():
             conn.execute(
-                """
-                call public.refresh_features(
-                    p_asset_ids => %(ids)s::integer[],
-                    p_rebuild => %(rebuild)s,
-                    p_dry_run => %(dry_run)s
-                )
-                """,
+                sql.SQL(
+                    """
+                    call public.{verb}(
+                        p_asset_ids => %(ids)s::integer[],
+                        p_rebuild => %(rebuild)s,
+                        p_dry_run => %(dry_run)s
+                    )
+                    """
+                ).format(verb=sql.Identifier(verb)),
                 {
                     "ids": None if asset_ids is None else list(asset_ids),
                     "rebuild": rebuild,

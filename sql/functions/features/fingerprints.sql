@@ -37,7 +37,7 @@ comment on function features.fingerprints() is
 create or replace function features._configuration(p_routine regproc)
 returns setof text
 language plpgsql
-stable parallel unsafe
+stable strict parallel unsafe
 as $$
 begin
     return query execute format('select %s()', p_routine);
@@ -45,7 +45,7 @@ end
 $$;
 
 comment on function features._configuration(regproc) is
-    'Private: what a configuration routine of dim_computations says.';
+    'Private: what a configuration routine of dim_computations says; no row without one.';
 
 create or replace function features.fingerprints(p_verb text)
 returns jsonb
@@ -61,8 +61,7 @@ begin
     select jsonb_object_agg(d.feature_type, concat_ws(' ', features.fingerprint(d.kernel::regproc), c.said))
     into v_found
     from features.dim_computations as d
-    left join lateral features._configuration(d.configuration::regproc) as c (said)
-        on d.configuration is not null
+    left join lateral features._configuration(d.configuration::regproc) as c (said) on true
     where d.verb = p_verb;
     if v_found is null then
         raise exception 'no verb is called %', coalesce(p_verb, 'null')

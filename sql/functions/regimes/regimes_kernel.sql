@@ -159,6 +159,11 @@ def labelled(bars, layer, carried):
     return np.array(labels), arithmetic.joined(atr, adx, values, volumes, *standing)
 
 
+def chosen(rows):
+    """Some of the bars."""
+    return SimpleNamespace(**{name: values[rows] for name, values in columns.items()})
+
+
 ts, available_at = packing.unpack(p_ts, "i8"), packing.unpack(p_available_at, "i8")
 is_gap = packing.unpack(p_is_gap, "i4")
 place, time_close = packing.unpack(p_place, "i4"), packing.unpack(p_time_close, "i8")
@@ -177,27 +182,16 @@ for n, layer in enumerate(layers):
     at = np.flatnonzero(place == n)
     at = at[np.argsort(time_close[at])]
     closes = time_close[at]
-    parts = []
     until = int(np.searchsorted(closes, ts[-1]))
     with np.errstate(all="ignore"):
-        before, now = labelled(
-            SimpleNamespace(**{name: values[:0] for name, values in columns.items()}),
-            layer,
-            some(carried[n]),
-        )
-        for part in at[:until], at[until:]:
-            parts.append(
-                labelled(
-                    SimpleNamespace(**{name: values[part] for name, values in columns.items()}),
-                    layer,
-                    now,
-                )
-            )
-            now = parts[0][1]
+        settled, now = labelled(chosen(at[:until]), layer, some(carried[n]))
+        latest, _ = labelled(chosen(at[until:]), layer, now)
     states.append(now)
-    standing = [int(each[0]) for each in arithmetic.parted(some(carried[n]), 7)[4:] if len(each)]
-    first = np.array(standing or [UNKNOWN] * 3)[:, None]
-    codes = np.concatenate([first, *(labels for labels, _ in parts)], axis=1)
+    # The labels before the first of these bars.
+    first = np.array(
+        [each[0] if len(each) else UNKNOWN for each in arithmetic.parted(some(carried[n]), 7)[4:]], int
+    )[:, None]
+    codes = np.concatenate([first, settled, latest], axis=1)
     by_day = codes[:, np.searchsorted(closes, ts, side="right")]
     words += [word[code] for word, code in zip(WORDS, by_day)]
 
