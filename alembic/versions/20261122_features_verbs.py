@@ -8,7 +8,7 @@ the other tables of a consumer that computes from several. Routines get the verb
 from alembic import op
 
 revision = "20261122_features_verbs"
-down_revision = "20261122_features_returns_bulk"
+down_revision = "20261122_db_row_versions"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {

@@ -4,7 +4,7 @@ Each check takes a connection in autocommit mode to a database of the test's own
 AssertionError. A refresh works on all computations, so a check looks at all of them, each in the
 rows of its own table: a digest by feature type says where they part. ``broken`` plants a fault in a
 shipped routine, so that a test can see each check fail. A new computation adds itself to
-``COMPUTATIONS`` and is held to all of this.
+``EVERY`` and is held to all of this.
 """
 
 from __future__ import annotations
@@ -70,6 +70,12 @@ EMA = Computation(
     key=("tf_id", "time_close"),
     known="time_close",
 )
+VOLATILITY = Computation(
+    "volatility",
+    "features.cmc_vol_daily",
+    "functions/features/refresh_vol.sql",
+    "functions/features/vol_kernel.sql",
+)
 REGIMES = Computation(
     "regimes",
     "regimes.cmc_regimes_daily",
@@ -86,10 +92,14 @@ TRANSITIONS = Computation(
     verb="refresh_regimes",
 )
 #: In the order in which a refresh runs them.
-COMPUTATIONS = (BARS, RETURNS, EMA, REGIMES, TRANSITIONS)
+COMPUTATIONS = (BARS, RETURNS, VOLATILITY, EMA)
+#: With those of the verbs that follow it.
+EVERY = (*COMPUTATIONS, REGIMES, TRANSITIONS)
 #: In the order in which they are called.
-VERBS = tuple(dict.fromkeys(computation.verb for computation in COMPUTATIONS))
-by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
+VERBS = tuple(dict.fromkeys(computation.verb for computation in EVERY))
+#: Those with a row for each session of an asset, from its first candle to its last.
+DAILY = tuple(each for each in COMPUTATIONS if each.key == ("ts",))
+by_table = pytest.mark.parametrize("computation", EVERY, ids=lambda c: c.feature_type)
 
 
 #: One timeframe of each family: all 199 would take their time and show no more.
@@ -203,7 +213,7 @@ def put(conn: psycopg.Connection, asset: int, closes: Mapping[int, float], shape
 
 def wipe(conn: psycopg.Connection) -> None:
     """Take away what a refresh wrote, so that the next one builds everything."""
-    for computation in COMPUTATIONS:
+    for computation in EVERY:
         conn.execute(f"delete from {computation.table}")
     conn.execute("delete from features.feature_state")
     conn.execute("update features.refresh_state set refreshed_at = null")
@@ -253,7 +263,7 @@ def digest(conn: psycopg.Connection) -> dict[str, str]:
     No table has a wall-clock stamp.
     """
     found = {}
-    for computation in COMPUTATIONS:
+    for computation in EVERY:
         key = ", ".join(f"r.{column}" for column in ("id", *computation.key))
         row = conn.execute(
             f"""
@@ -387,11 +397,11 @@ def repairs_just_what_depends(conn: psycopg.Connection) -> None:
     closes = history(DAYS)
     put(conn, 1, closes)
     refresh(conn)
-    before = {each: (rows(conn, each), versions(conn, each)) for each in COMPUTATIONS}
+    before = {each: (rows(conn, each), versions(conn, each)) for each in EVERY}
     revised = sorted(closes)[-300]
     put(conn, 1, {revised: closes[revised] * 1.5})
     count = written(refresh(conn))
-    for computation in COMPUTATIONS:
+    for computation in EVERY:
         stood, by = before[computation]
         after = rows(conn, computation)
         changed = {key for key in after.keys() | stood.keys() if after.get(key) != stood.get(key)}
@@ -485,7 +495,7 @@ def survives_a_kill(connect: Connect, *, kills: int, at_most: int = 200) -> dict
     conn = connect()
     for asset in range(1, 4):
         put(conn, asset, history(300, asset))
-    make_pauses(conn, COMPUTATIONS)
+    make_pauses(conn, EVERY)
     expected = full(conn)
     wipe(conn)
     slow = victim(connect)
@@ -608,8 +618,8 @@ def never_looks_ahead(conn: psycopg.Connection, *, prefixes: int, days: int = 46
     closes = history(days)
     put(conn, 1, closes)
     refresh(conn)
-    whole = {each: rows(conn, each) for each in COMPUTATIONS}
-    since = {each: known(conn, each) for each in COMPUTATIONS}
+    whole = {each: rows(conn, each) for each in EVERY}
+    since = {each: known(conn, each) for each in EVERY}
     ends = sorted(closes)[:-1]
     for last in random.Random(1).choices(ends, k=prefixes):
         end = prices.ts(last)
@@ -617,8 +627,8 @@ def never_looks_ahead(conn: psycopg.Connection, *, prefixes: int, days: int = 46
             prices.drop(conn, 1, [n for n in closes if n > last])
             for verb in VERBS:
                 conn.execute("select features.refresh_asset(1, true, p_verb => %s)", (verb,))
-            found = {each: rows(conn, each) for each in COMPUTATIONS}
-        for each in COMPUTATIONS:
+            found = {each: rows(conn, each) for each in EVERY}
+        for each in EVERY:
             expected = {key: row for key, row in whole[each].items() if since[each][key] <= end}
             assert found[each] == expected, each.table
 

@@ -47,6 +47,21 @@ def body(path: str, routine: str = "") -> str:
     return found[0]
 
 
+def changed(path: str, *changes: tuple[str, str]) -> str:
+    """The text between the dollars with something changed in it."""
+    text = body(path)
+    for old, new in changes:
+        assert text.count(old) == 1, f"sql/{path} has {text.count(old)} times {old!r}"
+        text = text.replace(old, new)
+    return text
+
+
+def change(path: str, *changes: tuple[str, str]) -> None:
+    """Share a module with something changed in it from now on."""
+    _execute("select db.packing()")
+    compiled(changed(path, *changes))()
+
+
 def compiled(text: str, *arguments: str, gives: str = "") -> Callable[..., Any]:
     """Make a function of a body, as PL/Python does; ``gives`` is an expression to end with."""
     lines = [f"def routine({', '.join(arguments)}):", *text.splitlines()]

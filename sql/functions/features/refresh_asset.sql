@@ -12,7 +12,7 @@
 -- requires: functions/features/fingerprints.sql, functions/features/due.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
 -- requires: functions/features/refresh_bars.sql, functions/features/refresh_returns.sql
--- requires: functions/features/refresh_emas.sql
+-- requires: functions/features/refresh_vol.sql, functions/features/refresh_emas.sql
 
 create or replace function features._registered_step(p_step regproc, p_id integer, p_from timestamptz)
 returns setof record
@@ -83,6 +83,8 @@ begin
                 select d.* into v_done from features.refresh_bars(p_id, v_from) as d;
             when 'returns' then
                 select d.* into v_done from features.refresh_returns(p_id, v_from) as d;
+            when 'volatility' then
+                select d.* into v_done from features.refresh_vol(p_id, v_from) as d;
             when 'ema' then
                 select d.* into v_done from features.refresh_emas(p_id, v_from) as d;
             else

@@ -6,32 +6,7 @@
 -- keeps the progress after it: read the candles, let the kernel work out what differs, write that.
 --
 -- requires: functions/features/returns_kernel.sql, functions/features/replace_rows.sql
--- requires: functions/timemodel/sessions.sql
-
-create or replace function features._sessions(p_id integer, p_from timestamptz, p_to timestamptz)
-returns timestamptz[]
-language plpgsql
-stable strict parallel safe
-as $$
-begin
-    return (
-        select array_agg(s.time_close order by s.time_close)
-        from bars.dim_assets as a
-        join timemodel.dim_sessions as d on d.session_id = a.session_id
-        -- A session may end on the day after its date.
-        cross join lateral timemodel.sessions(
-            a.session_id,
-            greatest((p_from at time zone d.timezone)::date - 1, d.calendar_from),
-            (p_to at time zone d.timezone)::date
-        ) as s
-        where a.id = p_id
-          and s.time_close between p_from and p_to
-    );
-end
-$$;
-
-comment on function features._sessions(integer, timestamptz, timestamptz) is
-    'Private: the ts of every scheduled session of the asset between two candles, both included.';
+-- requires: functions/features/sessions_between.sql
 
 create or replace function features.refresh_returns(p_id integer, p_from timestamptz)
 returns table (
@@ -60,7 +35,7 @@ begin
         -- Rows stand from the first candle to the last, gaps included. So whatever happened at
         -- p_from, the rows up to the candle before it stay, and every later one may come, change or go.
         select
-            array_send(features._sessions(p_id, min(b.ts), max(b.ts))),
+            array_send(features.sessions_between(p_id, min(b.ts), max(b.ts))),
             array_send(array_agg(b.ts order by b.ts)),
             array_send(array_agg(b.close order by b.ts)),
             coalesce(max(b.ts) filter (where b.ts < p_from), '-infinity'),
