@@ -170,8 +170,7 @@ def downgrade() -> None:
     # Their texts read what goes.
     for path in ("due", "refresh_batches"):
         op.execute(
-            "delete from ta_meta.routine_file as f"
-            f" where f.path = 'functions/features/{path}.sql'"
+            f"delete from ta_meta.routine_file as f where f.path = 'functions/features/{path}.sql'"
         )
     op.execute(
         "delete from ta_meta.routine_file as f where f.path = 'functions/bars/log_dirty_range.sql'"

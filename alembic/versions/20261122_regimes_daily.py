@@ -107,7 +107,9 @@ DIMS = {
 
 #: What an older checkout doesn't know.
 ROUTINES = {
-    "procedures/regimes/refresh_regimes.sql": ["public.refresh_regimes(integer[], boolean, boolean)"],
+    "procedures/regimes/refresh_regimes.sql": [
+        "public.refresh_regimes(integer[], boolean, boolean)"
+    ],
     "functions/regimes/as_of.sql": ["regimes.as_of(integer[], timestamptz)"],
     "functions/regimes/policy.sql": ["regimes.policy(text[])"],
     "functions/regimes/refresh_transitions.sql": [
@@ -293,7 +295,9 @@ def downgrade() -> None:
     op.execute("delete from features.refresh_state as s where s.verb = 'refresh_regimes'")
     for consumer in ("regime_transitions", "regimes"):
         op.execute(f"delete from features.feature_state as s where s.feature_type = '{consumer}'")
-        op.execute(f"delete from features.dim_computations as c where c.feature_type = '{consumer}'")
+        op.execute(
+            f"delete from features.dim_computations as c where c.feature_type = '{consumer}'"
+        )
         op.execute(f"delete from bars.dirty_range as d where d.consumer = '{consumer}'")
         op.execute(f"delete from bars.dim_consumers as c where c.consumer = '{consumer}'")
     for table in (

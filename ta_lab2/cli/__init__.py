@@ -24,6 +24,7 @@ from ta_lab2.cli import (
     ingest,
     ingest_ccxt,
     refresh,
+    regimes,
     runs,
     schedule,
 )
@@ -47,6 +48,7 @@ prices = groups.with_default(ingest.ingest)
 prices.command("ccxt")(ingest_ccxt.ccxt)
 app.add_typer(prices, name="ingest")
 app.command("refresh")(refresh.refresh)
+app.command("regimes")(regimes.regimes)
 app.command("runs")(runs.runs)
 app.command("schedule")(schedule.schedule)
 app.command("unschedule")(schedule.unschedule)

@@ -21,7 +21,7 @@ def refresh(
     on_notice: Callable[[str], None] = lambda _: None,
     verb: str = "refresh_features",
 ) -> None:
-    """Run ``refresh_features`` or another verb that takes the same, passing each progress line to ``on_notice``.
+    """Run ``refresh_features``, or a verb like it, passing each progress line to ``on_notice``.
 
     The connection must be in autocommit mode: the procedure commits as it goes,
     which Postgres refuses inside an open transaction.

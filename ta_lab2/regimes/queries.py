@@ -48,6 +48,42 @@ def refresh(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Trends:
+    """An asset's closes and the trend of each layer on each day, in order of time."""
+
+    symbol: str
+    days: list[date]
+    closes: list[float]
+    months: list[str]
+    weeks: list[str]
+    daily: list[str]
+
+
+def trends(conn: Connection, symbol: str) -> Trends | None:
+    """Return the closes and trends of the asset with this symbol, or nothing if it has none."""
+    with translated(), conn.cursor(row_factory=class_row(Trends)) as cursor:
+        return cursor.execute(
+            """
+            select
+                a.symbol,
+                array_agg(p.ts::date order by p.ts) as days,
+                array_agg(p.close order by p.ts) as closes,
+                array_agg(r.l0_trend order by p.ts) as months,
+                array_agg(r.l1_trend order by p.ts) as weeks,
+                array_agg(r.l2_trend order by p.ts) as daily
+            from bars.dim_assets as a
+            join bars.cmc_price_histories7 as p on p.id = a.id
+            join regimes.cmc_regimes_daily as r on r.id = p.id and r.ts = p.ts
+            where upper(a.symbol) = upper(%s)
+            group by a.id
+            order by a.id
+            limit 1
+            """,
+            (symbol,),
+        ).fetchone()
+
+
 def latest(conn: Connection, symbols: Sequence[str] = ()) -> list[Regime]:
     """Return the last regimes of the assets with these symbols, all by default."""
     with translated(), conn.cursor(row_factory=class_row(Regime)) as cursor:

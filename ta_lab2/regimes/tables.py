@@ -54,18 +54,12 @@ cmc_regimes_daily = Table(
     Column("ts", TIMESTAMP(timezone=True), primary_key=True),
     Column("available_at", TIMESTAMP(timezone=True), nullable=False),
     Column("is_gap", Boolean, nullable=False),
-    *(
-        Column(f"{layer}_{name}", Text, nullable=False)
-        for layer in _LAYERS
-        for name in _DIMENSIONS
-    ),
+    *(Column(f"{layer}_{name}", Text, nullable=False) for layer in _LAYERS for name in _DIMENSIONS),
     *(
         Column(
             f"{layer}_key",
             Text,
-            Computed(
-                " || '-' || ".join(f"{layer}_{name}" for name in _DIMENSIONS), persisted=True
-            ),
+            Computed(" || '-' || ".join(f"{layer}_{name}" for name in _DIMENSIONS), persisted=True),
             nullable=False,
         )
         for layer in _LAYERS

@@ -4,7 +4,7 @@ Each check takes a connection in autocommit mode to a database of the test's own
 AssertionError. A refresh works on all computations, so a check looks at all of them, each in the
 rows of its own table: a digest by feature type says where they part. ``broken`` plants a fault in a
 shipped routine, so that a test can see each check fail. A new computation adds itself to
-``EVERY`` and is held to all of this.
+``COMPUTATIONS``, or to ``EVERY`` if another verb has it, and is held to all of this.
 """
 
 from __future__ import annotations
@@ -125,10 +125,10 @@ def only(conn: psycopg.Connection, timeframes: Sequence[str] = TIMEFRAMES) -> No
             atr_period = w.days,
             volatility_window = 5 * w.days,
             liquidity_window = 4,
-            liquidity_hold = 3
-        from (values ('L0', 6, 9, 10, 2), ('L1', 6, 9, 10, 3), ('L2', 20, 50, 100, 14)) as w (
-            layer, ema_fast, ema_mid, ema_slow, days
-        )
+            liquidity_hold = w.hold
+        from (
+            values ('L0', 6, 9, 10, 2, 3), ('L1', 6, 9, 10, 3, 3), ('L2', 20, 50, 100, 14, 1)
+        ) as w (layer, ema_fast, ema_mid, ema_slow, days, hold)
         where w.layer = l.layer
         """
     )

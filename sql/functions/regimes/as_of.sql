@@ -36,7 +36,7 @@ begin
         raise exception 'no moment is given'
             using errcode = 'TAR03',
                   detail = 'p_at is null.',
-                  hint = 'Give the moment, such as now(), or leave it out for the last row.';
+                  hint = 'Give the moment, or leave it out for the last row.';
     end if;
     return query
     select

@@ -23,7 +23,7 @@ volatile parallel unsafe
 set enable_seqscan = off
 as $$
 declare
-    v_from         timestamptz := '-infinity';
+    v_from         timestamptz;
     v_state        bytea;
     v_layers       jsonb;
     v_is_base      boolean;
