@@ -204,8 +204,8 @@ def regimes(layers: Sequence[tuple[str, Labelled]], *, title: str, source: str) 
                 "height_ratios": [2.2, *[1] * (len(layers) - 1)],
             },
         )  # fmt: skip
-        for axes, (name, line) in zip(panels_[:, 0], layers, strict=True):
-            bands.draw(axes, line, title=name)
+        for at, (axes, (name, line)) in enumerate(zip(panels_[:, 0], layers, strict=True)):
+            bands.draw(axes, line, title=name, legend=at == 0)
         figure.text(0.015, 0.965, title, fontsize=13, fontweight="bold", va="center")
         figure.text(0.015, 0.014, source, fontsize=7, color=FAINT, va="bottom")
         canvas.draw()

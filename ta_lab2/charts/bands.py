@@ -33,7 +33,7 @@ class Labelled:
     labels: Sequence[str]
 
 
-def draw(axes: Axes, line: Labelled, *, title: str) -> None:
+def draw(axes: Axes, line: Labelled, *, title: str, legend: bool = True) -> None:
     """Draw the closes on a log axis, each stretch of a label in its colour."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
     from matplotlib.patches import Patch
@@ -61,6 +61,8 @@ def draw(axes: Axes, line: Labelled, *, title: str) -> None:
     axes.set_xlim(places[0], places[-1])
     axes.grid(axis="y", color=GRID, linewidth=0.6)
     axes.set_title(title, color=FAINT)
+    if not legend:
+        return
     present = [label for label in _COLOURS if label in line.labels]
     axes.legend(
         handles=[Patch(color=_COLOURS[label], label=label) for label in present],

@@ -72,24 +72,20 @@ def picture(trends: queries.Trends) -> bytes:
 
 
 def table(rows: list[queries.Regime]) -> Table:
-    """Return the regimes as a table."""
+    """Return a table of three lines an asset; the first says what they allow together."""
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("symbol", "day", "months", "weeks", "days"):
-        made.add_column(name, no_wrap=name != "symbol")
+    made.add_column("symbol", overflow="fold")
+    for name in ("day", "layer", "regime"):
+        made.add_column(name, no_wrap=True)
     for name in ("size", "stop"):
         made.add_column(name, justify="right", no_wrap=True)
     made.add_column("setups")
     for row in rows:
-        made.add_row(
-            escape(row.symbol),
-            str(row.day),
-            row.l0_key,
-            row.l1_key,
-            row.l2_key,
-            _number(row.size),
-            _number(row.stop),
-            "stand down" if row.stand_down else ", ".join(row.setups),
-        )
+        allowed = "stand down" if row.stand_down else ", ".join(row.setups)
+        first = (escape(row.symbol), str(row.day), "months", row.l0_key)
+        made.add_row(*first, _number(row.size), _number(row.stop), allowed)
+        made.add_row("", "", "weeks", row.l1_key, "", "", "")
+        made.add_row("", "", "days", row.l2_key, "", "", "", end_section=True)
     return made
 
 
