@@ -45,7 +45,7 @@ def regimes(
     missing = {symbol.upper() for symbol in symbols or ()} - {row.symbol.upper() for row in found}
     if missing or not found:
         raise Refused(
-            f"{', '.join(sorted(missing)) or 'no asset'} has no regime",
+            f"there are no regimes of {', '.join(sorted(missing)) or 'any asset'}",
             "`ta-lab2 assets` lists the assets, `ta-lab2 refresh` brings their regimes up to date.",
         )
     console.out.print(table(found))
