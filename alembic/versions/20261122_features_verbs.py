@@ -8,7 +8,7 @@ the other tables of a consumer that computes from several. Routines get the verb
 from alembic import op
 
 revision = "20261122_features_verbs"
-down_revision = "20261122_db_row_versions"
+down_revision = "20261122_features_sets"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {
@@ -21,6 +21,10 @@ ROUTINES = {
             "features._announce_candidates(integer[], boolean)",
             "features._announce_candidates(integer[], boolean, text)",
         ),
+        (
+            "features._refresh_and_record(uuid, integer[], boolean, jsonb)",
+            "features._refresh_and_record(uuid, integer[], boolean, jsonb, text)",
+        ),
     ],
     "functions/features/assets_to_refresh.sql": [
         (
@@ -30,8 +34,24 @@ ROUTINES = {
     ],
     "functions/features/refresh_asset.sql": [
         (
-            "features.refresh_asset(integer, boolean, jsonb, jsonb)",
-            "features.refresh_asset(integer, boolean, jsonb, jsonb, text)",
+            "features.refresh_asset(integer, boolean)",
+            "features.refresh_asset(integer, boolean, text)",
+        ),
+    ],
+    "functions/features/refresh_assets.sql": [
+        (
+            "features.refresh_assets(integer[], boolean, jsonb)",
+            "features.refresh_assets(integer[], boolean, jsonb, text)",
+        ),
+        (
+            "features._tell_of_rebuilds(text, text, integer[], timestamptz[])",
+            "features._tell_of_rebuilds(text, text, text, integer[], timestamptz[])",
+        ),
+    ],
+    "functions/features/refresh_batches.sql": [
+        (
+            "features.refresh_batches(integer[], boolean, jsonb)",
+            "features.refresh_batches(integer[], boolean, jsonb, text)",
         ),
     ],
     "functions/features/refresh_candidates.sql": [
@@ -44,12 +64,6 @@ ROUTINES = {
         (
             "features.record_failure(integer, text, text)",
             "features.record_failure(integer, text, text, text)",
-        ),
-    ],
-    "functions/features/record_idle.sql": [
-        (
-            "features.record_idle(uuid, integer[], timestamptz)",
-            "features.record_idle(uuid, integer[], timestamptz, text)",
         ),
     ],
     "functions/features/close_refresh.sql": [
@@ -73,7 +87,6 @@ OVERLOADS = {
     "features.computations(text)": "computations",
     "features.fingerprints(text)": "fingerprints",
     "features._configuration(regproc)": "fingerprints",
-    "features._registered_step(regproc, integer, timestamptz)": "refresh_asset",
 }
 
 COMPUTATIONS = {
@@ -168,10 +181,7 @@ def downgrade() -> None:
             f"delete from ta_meta.routine_file as f where f.path = 'functions/features/{file}.sql'"
         )
     # Their texts read what goes.
-    for path in ("due", "refresh_batches"):
-        op.execute(
-            f"delete from ta_meta.routine_file as f where f.path = 'functions/features/{path}.sql'"
-        )
+    op.execute("delete from ta_meta.routine_file as f where f.path = 'functions/features/due.sql'")
     op.execute(
         "delete from ta_meta.routine_file as f where f.path = 'functions/bars/log_dirty_range.sql'"
     )

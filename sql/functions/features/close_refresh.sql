@@ -4,12 +4,40 @@
 --
 -- The "once" step after the assets, in one transaction. An asset that changed or failed leaves
 -- a trace under the run's and its metrics; one where nothing was to do is only counted in the
--- run's. An asset that fails leaves one alert per SQLSTATE, which repeats count up and its next
+-- run's. Those that were worked out together have the times of all of them, and seconds an even
+-- share. An asset that fails leaves one alert per SQLSTATE, which repeats count up and its next
 -- success resolves. The end of an abandoned run is that of the last asset that it committed.
 --
--- requires: functions/observability/record_trace.sql, functions/observability/record_metric.sql
+-- requires: functions/observability/record_metric.sql
 -- requires: functions/observability/record_alert.sql, functions/observability/resolve_alert.sql
 -- requires: functions/observability/end_run.sql
+
+create or replace function features._events_of(p_run_id uuid)
+returns table (
+    id integer,
+    started_at timestamptz,
+    ended_at timestamptz,
+    rows_read bigint,
+    rows_written bigint,
+    rows_unchanged bigint,
+    error_code text,
+    error_message text,
+    together bigint
+)
+language sql
+stable parallel unsafe
+as $$
+select
+    e.id, e.started_at, e.ended_at, e.rows_read, e.rows_written, e.rows_unchanged,
+    e.error_code, e.error_message,
+    count(*) over (partition by e.started_at, e.ended_at)
+from features.refresh_events as e
+where e.run_id = p_run_id
+  and (e.rows_written > 0 or e.error_code is not null)
+$$;
+
+comment on function features._events_of(uuid) is
+    'Private: assets of a run that changed or failed, each with how many were worked out together.';
 
 create or replace function features._record_assets(p_run_id uuid, p_correlation_id text, p_verb text)
 returns void
@@ -17,37 +45,43 @@ language plpgsql
 volatile parallel unsafe
 as $$
 begin
-    perform observability.record_trace(
-        p_verb || '.asset', e.started_at, e.ended_at,
+    insert into observability.traces as t (
+        correlation_id, parent_id, operation, start_time, end_time, status, metadata
+    )
+    select
+        p_correlation_id,
+        p_run_id,
+        p_verb || '.asset',
+        e.started_at,
+        e.ended_at,
         case when e.error_code is null then 'done' else 'failed' end,
         jsonb_strip_nulls(jsonb_build_object(
             'id', e.id,
+            'together', nullif(e.together, 1),
             'rows_read', e.rows_read,
             'rows_written', e.rows_written,
             'rows_unchanged', e.rows_unchanged,
             'sqlstate', e.error_code,
             'message', e.error_message
-        )),
-        p_run_id, p_correlation_id
-    )
-    from features.refresh_events as e
-    where e.run_id = p_run_id
-      and (e.rows_written > 0 or e.error_code is not null);
+        ))
+    from features._events_of(p_run_id) as e;
 
-    perform observability.record_metric(
-        p_verb || '.asset.' || m.name, m.value, jsonb_build_object('id', e.id), e.ended_at, p_correlation_id
-    )
-    from features.refresh_events as e
+    insert into observability.metrics as o (correlation_id, metric_name, value, tags, recorded_at)
+    select
+        p_correlation_id,
+        p_verb || '.asset.' || m.name,
+        m.value,
+        jsonb_build_object('id', e.id),
+        e.ended_at
+    from features._events_of(p_run_id) as e
     cross join lateral (
         values
-            ('seconds', extract(epoch from e.ended_at - e.started_at)::double precision),
+            ('seconds', extract(epoch from e.ended_at - e.started_at)::double precision / e.together),
             ('rows_read', e.rows_read),
             ('rows_written', e.rows_written),
             ('rows_unchanged', e.rows_unchanged)
     ) as m (name, value)
-    where e.run_id = p_run_id
-      and (e.rows_written > 0 or e.error_code is not null)
-      and m.value is not null;
+    where m.value is not null;
 end
 $$;
 

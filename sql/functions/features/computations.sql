@@ -23,18 +23,18 @@ $$;
 comment on function features.computations() is
     'The computations of a refresh: type (and consumer), table that it fills, kernel that works it out.';
 
--- A slice above this one registers its computations in dim_computations, each with its step.
+-- A slice above this one registers its computations in dim_computations.
 create or replace function features.computations(p_verb text)
-returns table (feature_type text, feature_name text, kernel regproc, step regproc)
+returns table (feature_type text, feature_name text, kernel regproc)
 language sql
 stable parallel safe
 as $$
-select c.feature_type, c.feature_name, c.kernel, null::regproc
+select c.feature_type, c.feature_name, c.kernel
 from features.computations() as c
 where p_verb = 'refresh_features'
 union all
 (
-    select d.feature_type, d.feature_name, d.kernel::regproc, d.step::regproc
+    select d.feature_type, d.feature_name, d.kernel::regproc
     from features.dim_computations as d
     where d.verb = p_verb
     order by d.place
@@ -42,4 +42,4 @@ union all
 $$;
 
 comment on function features.computations(text) is
-    'The computations of a verb: those of features for refresh_features, whose steps it knows, else those of dim_computations.';
+    'The computations of a verb: those of features for refresh_features, else those of dim_computations.';

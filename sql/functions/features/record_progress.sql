@@ -1,17 +1,17 @@
--- features.record_progress(p_id, p_type, p_name, p_fingerprint, p_last_ts, p_state): keep how far a computation came, as void.
+-- features.record_progress(p_ids, p_type, p_name, p_fingerprint, p_last_ts, p_states): keep how far a computation came, as void.
 --
---     perform features.record_progress(1, 'returns', 'cmc_returns_daily', v_fingerprint, k.last_ts, null);
+--     perform features.record_progress('{1}', 'returns', 'cmc_returns_daily', v_fingerprint, k.last_ts, '{null}');
 --
--- p_last_ts is what the kernel was given last, never max(ts) asked again: a candle that was
--- committed in between would be skipped for ever.
+-- p_last_ts has for each asset what the kernel was given last, never max(ts) asked again: a candle that
+-- was committed in between would be skipped for ever.
 
 create or replace function features.record_progress(
-    p_id integer,
+    p_ids integer[],
     p_type text,
     p_name text,
     p_fingerprint text,
-    p_last_ts timestamptz,
-    p_state bytea
+    p_last_ts timestamptz[],
+    p_states bytea[]
 )
 returns void
 language plpgsql
@@ -21,7 +21,8 @@ begin
     insert into features.feature_state as s (
         id, feature_type, feature_name, last_processed_ts, state, fingerprint
     )
-    values (p_id, p_type, p_name, p_last_ts, p_state, p_fingerprint)
+    select a.id, p_type, p_name, a.last_ts, a.state, p_fingerprint
+    from unnest(p_ids, p_last_ts, p_states) as a (id, last_ts, state)
     on conflict (id, feature_type, feature_name) do update
     set last_processed_ts = excluded.last_processed_ts,
         state = excluded.state,
@@ -31,5 +32,5 @@ begin
 end
 $$;
 
-comment on function features.record_progress(integer, text, text, text, timestamptz, bytea) is
-    'Writes the last candle, the state and the fingerprint of one asset''s computation.';
+comment on function features.record_progress(integer[], text, text, text, timestamptz[], bytea[]) is
+    'Writes the last candle, the state and the fingerprint of a computation for each of the assets.';

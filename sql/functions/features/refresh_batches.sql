@@ -1,15 +1,17 @@
--- features.refresh_batches(p_ids, p_rebuild, p_fingerprints): the assets in the batches of a refresh, as arrays of ids.
+-- features.refresh_batches(p_ids, p_rebuild, p_fingerprints, p_verb): the assets in the batches of a refresh, as arrays of ids.
 --
 --     select b.* from features.refresh_batches('{1,1027}', false, features.fingerprints()) as b;
 --
--- A batch is what is locked together and committed together: one asset where a computation has to
--- begin at the beginning, fifty where only the news are worked out. A backend remembers 64
--- sub-transactions cheaply, and each asset is one. The computations are those that p_fingerprints has.
+-- A batch is what is locked, worked out and committed together: fifty assets of which only the news
+-- are worked out, or one where a computation has to begin at the beginning or far back, so that
+-- no batch takes much memory. One that failed is alone too: it would only hold up the others.
+-- The computations are those that p_fingerprints has.
 
 create or replace function features.refresh_batches(
     p_ids integer[],
     p_rebuild boolean,
-    p_fingerprints jsonb
+    p_fingerprints jsonb,
+    p_verb text default 'refresh_features'
 )
 returns setof integer[]
 language plpgsql
@@ -20,7 +22,21 @@ begin
     with assets as (
         select
             a.id,
-            p_rebuild or count(s.id) < count(*) as is_whole
+            p_rebuild
+            or count(s.id) < count(*)
+            or a.id in (
+                select r.id
+                from features.refresh_state as r
+                where r.failed_at is not null
+                  and r.verb = p_verb
+            )
+            or a.id in (
+                select d.id
+                from bars.dirty_range as d
+                join features.feature_state as o on o.id = d.id and o.feature_type = d.consumer
+                where d.from_ts < o.last_processed_ts - interval '9600 hours'
+                  and p_fingerprints ? d.consumer
+            ) as is_alone
         from unnest(p_ids) as a (id)
         cross join jsonb_each_text(p_fingerprints) as c (feature_type, fingerprint)
         left join features.feature_state as s
@@ -33,8 +49,8 @@ begin
     numbered as (
         select
             a.id,
-            case when a.is_whole then a.id::bigint
-                else -((row_number() over (partition by a.is_whole order by a.id) + 49) / 50) end as batch
+            case when a.is_alone then a.id::bigint
+                else -((row_number() over (partition by a.is_alone order by a.id) + 49) / 50) end as batch
         from assets as a
     )
 
@@ -45,5 +61,5 @@ begin
 end
 $$;
 
-comment on function features.refresh_batches(integer[], boolean, jsonb) is
-    'Batches of a refresh in the order of ids: one asset each that is built whole, fifty each of the others.';
+comment on function features.refresh_batches(integer[], boolean, jsonb, text) is
+    'Batches of a refresh in the order of ids: fifty assets that only have news, each of the others alone.';

@@ -19,6 +19,8 @@ returns table (
 )
 language plpgsql
 volatile parallel unsafe
+-- The plan is kept for the session: one made when the table was empty must serve a full one too.
+set enable_seqscan = off
 as $$
 declare
     -- 400 days: enough for 252 values of the 30-session return and one more, with some gaps.

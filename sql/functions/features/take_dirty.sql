@@ -1,30 +1,28 @@
--- features.take_dirty(p_id, p_type, p_from): take over what changed for a computation, as the first ts of that and p_from.
+-- features.take_dirty(p_ids, p_type): take over what changed for a computation, as the first ts of each asset that did.
 --
---     v_from := features.take_dirty(p_id, 'returns', v_due);
+--     select t.id, t.from_ts from features.take_dirty('{1,1027}', 'returns') as t;
 --
 -- Call it before anything is read: what is committed in between is then read now and dirty
--- still, never missed. If the transaction fails, the ranges are back. Null: nothing is due.
+-- still, never missed. If the transaction fails, the ranges are back.
 
-create or replace function features.take_dirty(p_id integer, p_type text, p_from timestamptz)
-returns timestamptz
+create or replace function features.take_dirty(p_ids integer[], p_type text)
+returns table (id integer, from_ts timestamptz)
 language plpgsql
 volatile parallel unsafe
 as $$
-declare
-    v_dirty timestamptz;
 begin
+    return query
     with taken as (
         delete from bars.dirty_range as d
-        where d.id = p_id
+        where d.id = any (p_ids)
           and d.consumer = p_type
-        returning d.from_ts
+        returning d.id, d.from_ts
     )
-    select min(t.from_ts)
-    into v_dirty
-    from taken as t;
-    return least(p_from, v_dirty);
+    select t.id, min(t.from_ts)
+    from taken as t
+    group by t.id;
 end
 $$;
 
-comment on function features.take_dirty(integer, text, timestamptz) is
-    'Removes the dirty ranges of one asset and consumer; the ts from which it has to compute, or null.';
+comment on function features.take_dirty(integer[], text) is
+    'Removes the dirty ranges of assets and a consumer; the ts from which each of them has to be computed.';

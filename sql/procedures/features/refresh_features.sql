@@ -10,7 +10,8 @@
 -- committed stays, and sessions share the assets. No SET clause, no SECURITY DEFINER,
 -- no exception block round the COMMIT: each of them would forbid it.
 -- A batch (features.refresh_batches) is one asset that is built whole, or up to fifty that only have
--- news. Each asset is a sub-transaction: one that fails takes nothing of the others along.
+-- news and are worked out together. One that fails takes nothing of the others along: they are
+-- then done one by one, each in a sub-transaction.
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
 -- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
 -- only; once, turn what these left in refresh_events into traces, metrics and alerts.
@@ -19,8 +20,7 @@
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
 -- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
--- requires: functions/features/due.sql, functions/features/record_idle.sql
--- requires: functions/features/refresh_asset.sql, functions/features/refresh_candidates.sql
+-- requires: functions/features/refresh_assets.sql, functions/features/refresh_candidates.sql
 -- requires: functions/features/record_refresh_event.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
 -- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
@@ -50,6 +50,48 @@ $$;
 comment on function features._announce_candidates(integer[], boolean, text) is
     'Private: says for each asset and computation how much a refresh would work on.';
 
+create or replace function features._refresh_and_record(
+    p_run_id uuid,
+    p_ids integer[],
+    p_rebuild boolean,
+    p_fingerprints jsonb,
+    p_verb text
+)
+returns bigint
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_began timestamptz := clock_timestamp();
+    v_done  record;
+begin
+    select
+        array_agg(c.id) as ids,
+        array_agg(c.rows_read) as rows_read,
+        array_agg(c.rows_written) as rows_written,
+        array_agg(c.rows_unchanged) as rows_unchanged,
+        coalesce(sum(c.rows_written), 0)::bigint as written
+    into v_done
+    from (
+        select
+            a.id,
+            coalesce(sum(c.rows_read), 0)::bigint as rows_read,
+            coalesce(sum(c.rows_written), 0)::bigint as rows_written,
+            coalesce(sum(c.rows_unchanged), 0)::bigint as rows_unchanged
+        from unnest(p_ids) as a (id)
+        left join features.refresh_assets(p_ids, p_rebuild, p_fingerprints, p_verb) as c on c.id = a.id
+        group by a.id
+    ) as c;
+    perform features.record_refresh_event(
+        p_run_id, v_done.ids, v_began, v_done.rows_read, v_done.rows_written, v_done.rows_unchanged
+    );
+    return v_done.written;
+end
+$$;
+
+comment on function features._refresh_and_record(uuid, integer[], boolean, jsonb, text) is
+    'Private: refreshes assets together and keeps how they fared; the number of rows written.';
+
 create or replace procedure public.refresh_features(
     p_asset_ids integer[] default null,
     p_rebuild boolean default false,
@@ -67,14 +109,9 @@ declare
     v_fingerprints jsonb;
     v_batch        integer[];
     v_mine         integer[];
-    v_due          integer[];
-    v_froms        jsonb;
+    v_singly       integer[];
     v_id           integer;
     v_began        timestamptz;
-    v_read         bigint;
-    v_written      bigint;
-    v_unchanged    bigint;
-    v_sqlstate     text;
     v_message      text;
     v_rows         bigint := 0;
     v_done         integer := 0;
@@ -102,7 +139,7 @@ begin
 
     for v_batch in
         select b.ids
-        from features.refresh_batches(v_ids, p_rebuild, v_fingerprints) as b (ids)
+        from features.refresh_batches(v_ids, p_rebuild, v_fingerprints, p_verb) as b (ids)
     loop
         -- The asset's own row is the lock and ends with the commit: sessions share the work,
         -- none does it twice, and no reader can hold it (FOR UPDATE needs UPDATE). What another
@@ -119,45 +156,33 @@ begin
             for update skip locked
         ) as l;
         v_other := v_other + cardinality(v_batch) - cardinality(v_mine);
-        v_began := clock_timestamp();
-        select coalesce(array_agg(d.id order by d.id), '{}'), jsonb_object_agg(d.id, d.froms)
-        into v_due, v_froms
-        from (
-            select d.id, jsonb_object_agg(d.feature_type, d.from_ts) as froms
-            from features.due(v_mine, p_rebuild, v_fingerprints) as d
-            group by d.id
-        ) as d;
-        if cardinality(v_due) < cardinality(v_mine) then
-            perform features.record_idle(
-                v_run, array(select unnest(v_mine) except select unnest(v_due)), v_began, p_verb
-            );
+        v_singly := v_mine;
+        if cardinality(v_mine) > 1 then
+            begin
+                v_rows := v_rows + features._refresh_and_record(
+                    v_run, v_mine, p_rebuild, v_fingerprints, p_verb
+                );
+                v_singly := '{}';
+            exception when others then
+                -- Which of them it was shows when each is done by itself.
+                null;
+            end;
         end if;
-        foreach v_id in array v_due
+        foreach v_id in array v_singly
         loop
             v_began := clock_timestamp();
-            v_sqlstate := null;
-            v_message := null;
             begin
-                select c.rows_read, c.rows_written, c.rows_unchanged
-                into v_read, v_written, v_unchanged
-                from features.refresh_asset(
-                    v_id, p_rebuild, v_fingerprints, v_froms -> v_id::text, p_verb
-                ) as c;
-                v_rows := v_rows + v_written;
+                v_rows := v_rows + features._refresh_and_record(
+                    v_run, array[v_id], p_rebuild, v_fingerprints, p_verb
+                );
             exception when others then
-                v_sqlstate := sqlstate;
                 -- PL/Python puts the name of its exception before the message; the code says it.
                 v_message := regexp_replace(sqlerrm, '^(spiexceptions|plpy)\.\w+: ', '');
-                v_read := null;
-                v_written := null;
-                v_unchanged := null;
                 v_failed := v_failed + 1;
-                perform features.record_failure(v_id, v_sqlstate, v_message, p_verb);
+                perform features.record_failure(v_id, sqlstate, v_message, p_verb);
+                perform features.record_refresh_event(v_run, v_id, v_began, sqlstate, v_message);
                 raise warning '%: asset % failed: %', p_verb, v_id, v_message;
             end;
-            perform features.record_refresh_event(
-                v_run, v_id, v_began, v_read, v_written, v_unchanged, v_sqlstate, v_message
-            );
         end loop;
         commit;
         v_done := v_done + cardinality(v_mine);

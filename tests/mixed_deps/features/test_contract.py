@@ -9,7 +9,7 @@ from tests.support.contract import RETURNS, by_table
 
 KERNEL = "functions/features/returns_kernel.sql"
 REFRESH = "functions/features/refresh_returns.sql"
-ASSET = "functions/features/refresh_asset.sql"
+ASSETS = "functions/features/refresh_assets.sql"
 PACKING = "functions/db/packing.sql"
 LADDER = "functions/bars/ladder.sql"
 LADDER_KERNEL = "functions/bars/ladder_kernel.sql"
@@ -152,19 +152,19 @@ def commit_progress_first(conn) -> None:
         VERB,
         ("    v_told         integer := 0;", "    v_told integer := 0;\n    v_is_due boolean;"),
         (
-            "            begin\n                select c.rows_read",
-            "            v_is_due := features.take_dirty(v_id, 'returns', null) is not null;\n"
+            "            v_began := clock_timestamp();\n",
+            "            v_is_due := exists (\n"
+            "                select from features.take_dirty(array[v_id], 'returns')\n"
+            "            );\n"
             "            perform features.record_progress(\n"
-            "                v_id, 'returns', 'cmc_returns_daily', v_fingerprints ->> 'returns',\n"
-            "                '2100-01-01', null\n"
+            "                array[v_id], 'returns', 'cmc_returns_daily',\n"
+            "                v_fingerprints ->> 'returns',\n"
+            "                array['2100-01-01'::timestamptz], '{null}'\n"
             "            );\n"
             "            commit;\n"
-            "            begin\n                select c.rows_read",
+            "            v_began := clock_timestamp();\n",
         ),
-        (
-            "v_id, p_rebuild, v_fingerprints, v_froms -> v_id::text",
-            "v_id, v_is_due, v_fingerprints, null",
-        ),
+        ("array[v_id], p_rebuild, v_fingerprints", "array[v_id], v_is_due, v_fingerprints"),
     )
 
 
@@ -187,8 +187,8 @@ def test_progress_committed_before_its_rows_is_found_in_a_step(connect, step):
 def test_a_step_that_no_kill_falls_in_is_found(connect):
     contract.broken(
         connect(),
-        ASSET,
-        ("    where s.id = p_id;\n    return next;", "    where false;\n    return next;"),
+        ASSETS,
+        ("      and s.verb = p_verb;\nend", "      and false;\nend"),
     )
     contract.is_found(lambda: contract.survives_a_kill(connect, kills=1, at_most=5), r"'commit': 0")
 

@@ -22,8 +22,9 @@ def refresh(conn, asset=1) -> int:
     """Run the step as refresh_asset does; how many rows it wrote."""
     row = conn.execute(
         """
-        select features.take_dirty(d.id, 'bars', d.from_ts)::text
+        select least(d.from_ts, t.from_ts)::text
         from features.due(array[%s], false, features.fingerprints()) as d
+        left join features.take_dirty(array[d.id], 'bars') as t using (id)
         where d.feature_type = 'bars'
         """,
         (asset,),
@@ -35,8 +36,8 @@ def refresh(conn, asset=1) -> int:
         select d.rows_written
         from features.refresh_bars(%(id)s, %(from)s) as d
         cross join lateral features.record_progress(
-            %(id)s, 'bars', 'cmc_price_bars_multi_tf',
-            features.fingerprint('bars.ladder_kernel'), d.last_ts, d.state
+            array[%(id)s], 'bars', 'cmc_price_bars_multi_tf',
+            features.fingerprint('bars.ladder_kernel'), array[d.last_ts], array[d.state]
         )
         """,
         {"id": asset, "from": row[0]},

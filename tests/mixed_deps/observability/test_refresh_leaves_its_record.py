@@ -496,7 +496,7 @@ def test_an_asset_that_another_run_has_mended_since_raises_no_alert(conn):
     refresh(conn)
     run = conn.execute("select observability.start_run('refresh_features')").fetchone()[0]
     conn.execute(
-        "select features.record_refresh_event(%s, 3, clock_timestamp(), null, null, null, %s, %s)",
+        "select features.record_refresh_event(%s, 3, clock_timestamp(), %s, %s)",
         (run, "23514", "a failure of before"),
     )
     assert conn.execute("select features.close_refresh(%s)", (run,)).fetchone() == ("failed",)
@@ -508,7 +508,7 @@ def test_an_asset_that_another_run_has_broken_since_keeps_its_alert(conn):
     refresh(conn)
     run = conn.execute("select observability.start_run('refresh_features')").fetchone()[0]
     conn.execute(
-        "select features.record_refresh_event(%s, 3, clock_timestamp(), 1, 1, 0, null, null)",
+        "select features.record_refresh_event(%s, '{3}', clock_timestamp(), '{1}', '{1}', '{0}')",
         (run,),
     )
     conn.execute("select features.close_refresh(%s)", (run,))
