@@ -10,7 +10,7 @@ Rows are derived: the table is made anew, and the next refresh fills it.
 from alembic import op
 
 revision = "20261122_features_ema_slopes"
-down_revision = "20261122_features_sets"
+down_revision = "20261122_features_verbs"
 
 COLUMNS = {
     "id": ("integer not null", "The asset."),

@@ -1,6 +1,6 @@
 """features: the daily feature store, one row of all features per asset and session
 
-A consumer may read several tables: the store is told what changed in any of its sources.
+It reads several tables and is told what changed in any of them.
 """
 
 from alembic import op
@@ -119,18 +119,18 @@ COLUMNS = [
 CHANGED = {
     "procedures/features/refresh_features.sql": [
         (
-            "public.refresh_features(integer[], boolean, boolean)",
-            "public.refresh_features(integer[], text[], boolean, boolean)",
+            "public.refresh_features(integer[], boolean, boolean, text)",
+            "public.refresh_features(integer[], text[], boolean, boolean, text)",
         ),
         (
-            "features._announce_candidates(integer[], boolean)",
-            "features._announce_candidates(integer[], text[], boolean)",
+            "features._announce_candidates(integer[], boolean, text)",
+            "features._announce_candidates(integer[], text[], boolean, text)",
         ),
     ],
     "functions/features/refresh_candidates.sql": [
         (
-            "features.refresh_candidates(integer[], boolean)",
-            "features.refresh_candidates(integer[], boolean, text[])",
+            "features.refresh_candidates(integer[], boolean, text)",
+            "features.refresh_candidates(integer[], boolean, text[], text)",
         ),
     ],
 }
@@ -173,17 +173,6 @@ def upgrade() -> None:
         values ('features', 'cmc_daily_features', 'asset')
     """)
 
-    op.execute(
-        "alter table bars.dim_consumers add column if not exists also_reads text[] not null default '{}'"
-    )
-    op.execute(
-        "comment on column bars.dim_consumers.also_reads is 'Other tables whose changes it is told.'"
-    )
-    op.execute("""
-        create or replace view published.dim_consumers as
-        select c.consumer, c.description, c.reads, c.also_reads
-        from bars.dim_consumers as c
-    """)
     op.execute("""
         insert into bars.dim_consumers (consumer, description, also_reads)
         values (
@@ -222,11 +211,3 @@ def downgrade() -> None:
     # Their texts read what goes.
     for path in ("bars/log_dirty_range", "features/refresh_assets", "features/computations"):
         op.execute(f"delete from ta_meta.routine_file as f where f.path = 'functions/{path}.sql'")
-    op.execute("drop view published.dim_consumers")
-    op.execute("alter table bars.dim_consumers drop column also_reads")
-    op.execute("""
-        create view published.dim_consumers as
-        select c.consumer, c.description, c.reads
-        from bars.dim_consumers as c
-    """)
-    op.execute("comment on view published.dim_consumers is 'bars.dim_consumers, to be read.'")

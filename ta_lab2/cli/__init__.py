@@ -27,6 +27,7 @@ from ta_lab2.cli import (
     ingest,
     ingest_ccxt,
     refresh,
+    regimes,
     runs,
     schedule,
 )
@@ -51,6 +52,7 @@ prices.command("ccxt")(ingest_ccxt.ccxt)
 app.add_typer(prices, name="ingest")
 app.add_typer(indicators.app, name="indicators")
 app.command("refresh")(refresh.refresh)
+app.command("regimes")(regimes.regimes)
 app.command("runs")(runs.runs)
 app.command("export")(export.export)
 app.command("findings")(findings.findings)

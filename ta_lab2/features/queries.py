@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.errors import Diagnostic
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
@@ -92,8 +92,9 @@ def refresh(
     rebuild: bool = False,
     dry_run: bool = False,
     on_notice: Callable[[str], None] = lambda _: None,
+    verb: str = "refresh_features",
 ) -> None:
-    """Run ``refresh_features``, passing each progress line to ``on_notice``.
+    """Run ``refresh_features``, or a verb like it, passing each progress line to ``on_notice``.
 
     The connection must be in autocommit mode: the procedure commits as it goes,
     which Postgres refuses inside an open transaction.
@@ -108,14 +109,18 @@ def refresh(
     try:
         with translated():
             conn.execute(
-                """
-                call public.refresh_features(
-                    p_asset_ids => %(ids)s::integer[],
-                    p_steps => %(steps)s::text[],
-                    p_rebuild => %(rebuild)s,
-                    p_dry_run => %(dry_run)s
-                )
-                """,
+                sql.SQL(
+                    """
+                    call public.{verb}(
+                        p_asset_ids => %(ids)s::integer[],{steps}
+                        p_rebuild => %(rebuild)s,
+                        p_dry_run => %(dry_run)s
+                    )
+                    """
+                ).format(
+                    verb=sql.Identifier(verb),
+                    steps=sql.SQL("" if steps is None else " p_steps => %(steps)s::text[],"),
+                ),
                 {
                     "ids": None if asset_ids is None else list(asset_ids),
                     "steps": None if steps is None else list(steps),

@@ -153,6 +153,7 @@ refresh_state = Table(
     "refresh_state",
     metadata,
     Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("verb", Text, primary_key=True),
     Column("refreshed_at", TIMESTAMP(timezone=True)),
     Column("failed_at", TIMESTAMP(timezone=True)),
     Column("last_error", Text),
@@ -216,5 +217,19 @@ findings = Table(
     Column("value", Double),
     Column("severity", Text, nullable=False),
     Column("found_at", TIMESTAMP(timezone=True), nullable=False),
+    schema="features",
+)
+
+dim_computations = Table(
+    "dim_computations",
+    metadata,
+    Column("feature_type", Text, ForeignKey(dim_consumers.c.consumer), primary_key=True),
+    Column("verb", Text, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("feature_name", Text, nullable=False),
+    Column("kernel", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("configuration", Text),
+    UniqueConstraint("verb", "place"),
     schema="features",
 )

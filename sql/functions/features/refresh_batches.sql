@@ -1,4 +1,4 @@
--- features.refresh_batches(p_ids, p_rebuild, p_fingerprints): the assets in the batches of a refresh, as arrays of ids.
+-- features.refresh_batches(p_ids, p_rebuild, p_fingerprints, p_verb): the assets in the batches of a refresh, as arrays of ids.
 --
 --     select b.* from features.refresh_batches('{1,1027}', false, features.fingerprints()) as b;
 --
@@ -10,7 +10,8 @@
 create or replace function features.refresh_batches(
     p_ids integer[],
     p_rebuild boolean,
-    p_fingerprints jsonb
+    p_fingerprints jsonb,
+    p_verb text default 'refresh_features'
 )
 returns setof integer[]
 language plpgsql
@@ -23,13 +24,18 @@ begin
             a.id,
             p_rebuild
             or count(s.id) < count(*)
-            or a.id in (select r.id from features.refresh_state as r where r.failed_at is not null)
+            or a.id in (
+                select r.id
+                from features.refresh_state as r
+                where r.failed_at is not null
+                  and r.verb = p_verb
+            )
             or a.id in (
                 select d.id
                 from bars.dirty_range as d
                 join features.feature_state as o on o.id = d.id and o.feature_type = d.consumer
-                where p_fingerprints ? d.consumer
-                  and d.from_ts < o.last_processed_ts - interval '9600 hours'
+                where d.from_ts < o.last_processed_ts - interval '9600 hours'
+                  and p_fingerprints ? d.consumer
             ) as is_alone
         from unnest(p_ids) as a (id)
         cross join jsonb_each_text(p_fingerprints) as c (feature_type, fingerprint)
@@ -55,5 +61,5 @@ begin
 end
 $$;
 
-comment on function features.refresh_batches(integer[], boolean, jsonb) is
+comment on function features.refresh_batches(integer[], boolean, jsonb, text) is
     'Batches of a refresh in the order of ids: fifty assets that only have news, each of the others alone.';

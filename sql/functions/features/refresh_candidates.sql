@@ -1,4 +1,4 @@
--- features.refresh_candidates(p_asset_ids, p_rebuild, p_steps): what a refresh would work on, one row per asset and computation.
+-- features.refresh_candidates(p_asset_ids, p_rebuild, p_steps, p_verb): what a refresh would work on, one row per asset and computation.
 --
 --     select * from features.refresh_candidates();
 --
@@ -11,7 +11,8 @@
 create or replace function features.refresh_candidates(
     p_asset_ids integer[] default null,
     p_rebuild boolean default false,
-    p_steps text[] default null
+    p_steps text[] default null,
+    p_verb text default 'refresh_features'
 )
 returns table (id integer, feature_type text, from_ts timestamptz, candidates bigint)
 language plpgsql
@@ -19,7 +20,7 @@ stable parallel unsafe
 as $$
 declare
     v_ids          integer[] := features._known_assets(p_asset_ids);
-    v_fingerprints jsonb := features.of_steps(features.fingerprints(), p_steps);
+    v_fingerprints jsonb := features.of_steps(features.fingerprints(p_verb), p_steps);
 begin
     return query
     select a.id, c.feature_type, f.from_ts, n.candidates
@@ -38,5 +39,5 @@ begin
 end
 $$;
 
-comment on function features.refresh_candidates(integer[], boolean, text[]) is
+comment on function features.refresh_candidates(integer[], boolean, text[], text) is
     'Per asset and computation: where it would begin (null: nowhere) and how many candles that is.';

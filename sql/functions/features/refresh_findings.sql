@@ -119,6 +119,7 @@ begin
                 select s.id
                 from features.refresh_state as s
                 where s.id = any (p_ids)
+                  and s.verb = 'refresh_features'
                   and exists (
                       select
                       from bars.dirty_range as d

@@ -188,7 +188,7 @@ def test_a_step_that_no_kill_falls_in_is_found(connect):
     contract.broken(
         connect(),
         ASSETS,
-        ("    where s.id = any (p_ids);\nend", "    where false;\nend"),
+        ("      and s.verb = p_verb;\nend", "      and false;\nend"),
     )
     contract.is_found(lambda: contract.survives_a_kill(connect, kills=1, at_most=5), r"'commit': 0")
 

@@ -13,7 +13,7 @@ from ta_lab2 import cli
 from ta_lab2.cli import console
 from ta_lab2.settings import settings
 from tests.support import contract
-from tests.support.contract import COMPUTATIONS
+from tests.support.contract import EVERY
 
 ASSETS = range(1, 7)
 
@@ -46,15 +46,16 @@ def stored(conninfo) -> int:
 def test_sessions_share_the_assets(capsys, database):
     status, err = run(capsys, "--sessions", "3")
     assert status == 0
-    done = re.findall(r"(\d+) assets, \d+ rows", err)
-    assert sum(map(int, done)) == len(ASSETS)
+    for verb in "refresh_features", "refresh_regimes":
+        done = re.findall(rf"{verb}: (\d+) assets, \d+ rows", err)
+        assert sum(map(int, done)) == len(ASSETS)
     assert stored(database) == 6 * 100
 
 
 def test_a_dry_run_writes_nothing(capsys, database):
     status, err = run(capsys, "--dry-run", "--sessions", "3", "--assets", "1,2")
     assert status == 0
-    assert err.count("candles are due") == 2 * len(COMPUTATIONS)
+    assert err.count("candles are due") == 2 * len(EVERY)
     assert stored(database) == 0
 
 
