@@ -44,7 +44,7 @@ def refresh(
         bool, typer.Option("--intraday", help="The bars of intraday candles, not the features.")
     ] = False,
 ) -> None:
-    """Bring features and, with all steps, regimes up to date. Safe to stop, to repeat, and to run twice at once."""
+    """Bring features up to date, and regimes unless steps are named. Safe to stop and to repeat."""
     if intraday:
         if assets or steps or sessions > 1 or dry_run:
             raise Refused("--intraday goes with --rebuild only")
