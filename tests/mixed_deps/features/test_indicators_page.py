@@ -1,4 +1,4 @@
-"""docs/indicators.md: what it lets a reader type works and gives what it shows; no column is left out."""
+"""docs/indicators.md: what it lets a reader type works and shows; no column is left out."""
 
 from __future__ import annotations
 
