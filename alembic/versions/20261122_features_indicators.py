@@ -7,7 +7,7 @@ features.prepare_indicators, and stand after them.
 from alembic import op
 
 revision = "20261122_features_indicators"
-down_revision = "20261122_features_sets"
+down_revision = "20261122_features_findings"
 
 #: Kind, parameters and, for each column, its name and meaning.
 SEEDS = [

@@ -39,6 +39,20 @@ class VolatilityBeyondNumbers(DatabaseRaised, sqlstate="TA409"):
     """Prices are so far apart that a volatility is no number."""
 
 
+class RuleHasNoFunction(DatabaseRaised, sqlstate="TA4F1"):
+    """A rule of ``dim_finding_rules`` has no function that looks for it."""
+
+
+class UnknownStep(DatabaseRaised, sqlstate="TA418"):
+    """A step was asked for that no refresh has."""
+
+    exit_code = 2
+
+
+class NoMarketTime(DatabaseRaised, sqlstate="TA419"):
+    """Features were asked for as of no moment."""
+
+
 class IndicatorKept(DatabaseRaised, sqlstate="TA411"):
     """An indicator whose columns stand in the table was to be deleted."""
 

@@ -37,3 +37,7 @@ class ParametersInTheWrongOrder(DatabaseRaised, sqlstate="TA305"):
 
 class ArraysDiffer(DatabaseRaised, sqlstate="TA306"):
     """Arrays that belong together have different lengths, or more than one dimension."""
+
+
+class ParameterChanges(DatabaseRaised, sqlstate="TA307"):
+    """A parameter is not the same for all rows of a window."""

@@ -32,7 +32,10 @@ def _execute(query: str) -> None:
     """Run the one query that a kernel makes: it asks for the modules that kernels share."""
     assert re.fullmatch(r"select \w+\.\w+\(\)(, \w+\.\w+\(\))*", query)
     for slice_, name in re.findall(r"(\w+)\.(\w+)\(\)", query):
-        if name not in GD:
+        kind = name.removeprefix("_").removesuffix("_kernel")
+        if name.startswith("_") and kind not in GD.setdefault("indicators", {}):
+            compiled(body(f"functions/{slice_}/{kind}.sql", rf"{slice_}\.{name}"))()
+        elif not name.startswith("_") and name not in GD:
             compiled(body(f"functions/{slice_}/{name}.sql"))()
 
 

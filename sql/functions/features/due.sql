@@ -6,9 +6,8 @@
 -- because the arithmetic is another one than that of the stored rows. Otherwise it is the first
 -- thing that it has not seen: what bars.dirty_range tells, which is all that there is to know where it
 -- reads what another computation fills, and the first candle after its last, logged or not.
+-- The computations are those that p_fingerprints has.
 -- One statement for a whole batch: it is all that an asset costs where nothing is due.
---
--- requires: functions/features/computations.sql
 
 create or replace function features.due(p_ids integer[], p_rebuild boolean, p_fingerprints jsonb)
 returns table (id integer, feature_type text, from_ts timestamptz)
@@ -24,7 +23,7 @@ begin
             a.id,
             c.feature_type,
             case
-                when p_rebuild or s.fingerprint is distinct from p_fingerprints ->> c.feature_type
+                when p_rebuild or s.fingerprint is distinct from c.fingerprint
                     then '-infinity'
                 else least(
                     (
@@ -44,12 +43,11 @@ begin
                 )
             end as from_ts
         from unnest(p_ids) as a (id)
-        cross join features.computations() as c
+        cross join jsonb_each_text(p_fingerprints) as c (feature_type, fingerprint)
         join bars.dim_consumers as r on r.consumer = c.feature_type
         left join features.feature_state as s
             on s.id = a.id
             and s.feature_type = c.feature_type
-            and s.feature_name = c.feature_name
     ) as w
     where w.from_ts is not null;
 end

@@ -43,3 +43,44 @@ $$;
 
 comment on function features.fingerprints() is
     'Fingerprint of each computation''s kernel and its configuration, keyed by feature type.';
+
+create or replace function features._configuration(p_routine regproc)
+returns setof text
+language plpgsql
+stable strict parallel unsafe
+as $$
+begin
+    return query execute format('select %s()', p_routine);
+end
+$$;
+
+comment on function features._configuration(regproc) is
+    'Private: what a configuration routine of dim_computations says; no row without one.';
+
+create or replace function features.fingerprints(p_verb text)
+returns jsonb
+language plpgsql
+stable parallel unsafe
+as $$
+declare
+    v_found jsonb;
+begin
+    if p_verb = 'refresh_features' then
+        return features.fingerprints();
+    end if;
+    select jsonb_object_agg(d.feature_type, concat_ws(' ', features.fingerprint(d.kernel::regproc), c.said))
+    into v_found
+    from features.dim_computations as d
+    left join lateral features._configuration(d.configuration::regproc) as c (said) on true
+    where d.verb = p_verb;
+    if v_found is null then
+        raise exception 'no verb is called %', coalesce(p_verb, 'null')
+            using errcode = 'invalid_parameter_value',
+                  hint = 'refresh_features, or one that dim_computations has.';
+    end if;
+    return v_found;
+end
+$$;
+
+comment on function features.fingerprints(text) is
+    'The same for the computations of a verb; what a slice above this one depends on its configuration routine says.';

@@ -6,7 +6,7 @@
 -- indicator goes on from there; otherwise all are worked out from the first candle. One that the
 -- state does not know (new, or switched on again) is worked out from the first candle in any case, and
 -- alone: of the others' columns only later rows are. Columns of indicators that are not active
--- keep what they have.
+-- keep what they have. Volumes in money (volume_unit of the asset's source) are divided by the close.
 --
 -- requires: functions/features/indicators_kernel.sql, functions/features/indicator_state.sql
 -- requires: functions/features/replace_rows.sql, functions/features/sessions_between.sql
@@ -103,6 +103,14 @@ as $$
 declare
     v_layout  record;
     v_policy  text := (select f.null_policy from features.dim_features as f where f.feature_type = 'indicators');
+    -- Indicators take volumes in units of the asset.
+    v_quoted  boolean := exists (
+        select
+        from bars.price_state as t
+        join bars.dim_sources as d using (source)
+        where t.id = p_id
+          and d.volume_unit = 'quote'
+    );
     v_known   record;
     v_is_next boolean;
     v_missing integer[];
@@ -172,7 +180,9 @@ begin
         array_send(array_agg(b.high order by b.ts)) as high,
         array_send(array_agg(b.low order by b.ts)) as low,
         array_send(array_agg(b.close order by b.ts)) as close,
-        array_send(array_agg(coalesce(b.volume, 'NaN') order by b.ts)) as volume,
+        array_send(array_agg(coalesce(
+            case when v_quoted then b.volume / b.close else b.volume end, 'NaN'
+        ) order by b.ts)) as volume,
         count(*) as read
     into v_candles
     from bars.cmc_price_histories7 as b

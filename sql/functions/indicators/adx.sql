@@ -33,9 +33,11 @@ def smoothed(values, period, carried):
     """The sum of the first period - 1 values, then a share less and the new value; nan at the first sum too."""
     count = period - 1
     seen = int(carried[0]) if len(carried) else 0
-    found, carried = GD["arithmetic"].recurrence(
-        values, count, lambda total: total, lambda y, x: y - y / period + x, carried
-    )
+
+    def steps(y, later):
+        return [y := y - y / period + x for x in later]
+
+    found, carried = GD["arithmetic"].recurrence(values, count, lambda total: total, steps, carried)
     found[: count - seen] = np.nan
     return found, carried
 
@@ -62,12 +64,13 @@ def run(candles, params, state):
     shares = shares[~np.isnan(spans)]
     seen = int(average[0]) if len(average) else 0
     shares[: period - seen] = np.nan_to_num(shares[: period - seen])
+    rest = period - 1
+
+    def steps(y, later):
+        return [y := y if x != x else (y * rest + x) / period for x in later]
+
     found, average = arithmetic.recurrence(
-        shares,
-        period,
-        lambda total: total / period,
-        lambda y, x: y if x != x else (y * (period - 1) + x) / period,
-        average,
+        shares, period, lambda total: total / period, steps, average
     )
     length = len(candles.close)
     return (

@@ -33,8 +33,8 @@ import numpy as np
 
 plpy.execute("select indicators.series()")
 
-# Windows are laid out this many at a time: they stay in the processor's cache.
-BLOCK = 128
+# Windows are laid out so many numbers at a time: they stay in the processor's cache.
+BLOCK = 16384
 
 
 def joined(*parts):
@@ -72,8 +72,8 @@ def previous(before, values):
     return np.concatenate([before if len(before) else [np.nan], values])[:-1]
 
 
-def recurrence(values, count, seed, step, carried):
-    """seed(sum) at the first `count` values, then step(result before, value); nan earlier.
+def recurrence(values, count, seed, steps, carried):
+    """seed(sum) at the first `count` values, then steps(result before, values after); nan earlier.
 
     Gives the results and what is carried: how many values there were, and their sum or the last result.
     """
@@ -81,33 +81,37 @@ def recurrence(values, count, seed, step, carried):
     now = float(now)
     given = values.tolist()
     first = given[: count - int(seen)]
+    found = []
     if first:
         now = list(accumulate(first, initial=now))[-1]
         seen += len(first)
         if seen == count:
             now = seed(now)
+            found = [np.nan] * (len(first) - 1) + [now]
     if seen < count:
         return np.full(len(given), np.nan), np.array([seen, now])
-    found = list(accumulate(given[len(first) :], step, initial=now))
-    now = found[-1]
-    found = [np.nan] * (len(first) - 1) + found if first else found[1:]
-    return np.array(found, float), np.array([seen, now])
+    found += steps(now, given[len(first) :])
+    return np.array(found, float), np.array([seen, found[-1] if found else now])
 
 
 def ema(values, period, carried):
     """Exponential mean with weight 2 / (period + 1), from the mean of the first `period` values on."""
     weight = 2 / (period + 1)
-    return recurrence(
-        values, period, lambda total: total / period, lambda y, x: (x - y) * weight + y, carried
-    )
+
+    def steps(y, later):
+        return [y := (x - y) * weight + y for x in later]
+
+    return recurrence(values, period, lambda total: total / period, steps, carried)
 
 
 def wilder(values, period, carried):
     """Wilder's mean with weight 1 / period, from the mean of the first `period` values on."""
     rest = period - 1
-    return recurrence(
-        values, period, lambda total: total / period, lambda y, x: (y * rest + x) / period, carried
-    )
+
+    def steps(y, later):
+        return [y := (y * rest + x) / period for x in later]
+
+    return recurrence(values, period, lambda total: total / period, steps, carried)
 
 
 def true_ranges(high, low, close_before):
@@ -132,8 +136,9 @@ def over(whole, window, length, reduce):
         return found
     windows = np.lib.stride_tricks.sliding_window_view(whole, window)
     windows = windows[max(len(windows) - length, 0) :]
-    for at in range(0, len(windows), BLOCK):
-        block = np.array(windows[at : at + BLOCK], order="C")
+    rows = max(BLOCK // window, 1)
+    for at in range(0, len(windows), rows):
+        block = np.array(windows[at : at + rows], order="C")
         start = length - len(windows) + at
         found[start : start + len(block)] = reduce(block)
     return found
@@ -144,33 +149,38 @@ def sums(whole, window, length):
     return over(whole, window, length, lambda block: block.sum(axis=1))
 
 
-def _moments(whole, window, length):
+def moments(whole, window, length):
+    """Mean and population deviation of each window of two or more, in two passes."""
     first = max(len(whole) - length, window - 1)
-    return (late(each, length) for each in GD["series"].moments(whole, first, window))
+    mean, deviation = GD["series"].moments(whole, first, window)
+    return late(mean, length), late(deviation * sqrt((window - 1) / window), length)
 
 
 def means(whole, window, length):
     """Mean of each window."""
-    if window == 1:
-        return whole[len(whole) - length :]
-    mean, _ = _moments(whole, window, length)
-    return mean
+    return whole[len(whole) - length :] if window == 1 else moments(whole, window, length)[0]
 
 
-def deviations(whole, window, length):
-    """Population deviation of each window of two or more, in two passes."""
-    _, deviation = _moments(whole, window, length)
-    return deviation * sqrt((window - 1) / window)
+def extremes(whole, window, length, better):
+    """The best value of each window, which is the better of two shorter ones that cover it."""
+    if len(whole) < window:
+        return np.full(length, np.nan)
+    found, size = whole, 1
+    while size < window:
+        step = min(size, window - size)
+        found = better(found[step:], found[:-step])
+        size += step
+    return late(found[max(len(found) - length, 0) :], length)
 
 
 def highest(whole, window, length):
     """Largest value of each window."""
-    return over(whole, window, length, lambda block: block.max(axis=1))
+    return extremes(whole, window, length, np.maximum)
 
 
 def lowest(whole, window, length):
     """Smallest value of each window."""
-    return over(whole, window, length, lambda block: block.min(axis=1))
+    return extremes(whole, window, length, np.minimum)
 
 
 def adhoc(kind, params, **arrays):
@@ -217,8 +227,8 @@ GD["arithmetic"] = SimpleNamespace(
     held=held,
     over=over,
     sums=sums,
+    moments=moments,
     means=means,
-    deviations=deviations,
     highest=highest,
     lowest=lowest,
     adhoc=adhoc,

@@ -27,8 +27,8 @@ def run(candles, params, state):
     (closes,) = arithmetic.parted(state, 1)
     length = len(candles.close)
     whole, closes = arithmetic.held(closes, candles.close, params["period"])
-    middle = arithmetic.means(whole, params["period"], length)
-    reach = params["deviations"] * arithmetic.deviations(whole, params["period"], length)
+    middle, deviation = arithmetic.moments(whole, params["period"], length)
+    reach = params["deviations"] * deviation
     upper, lower = middle + reach, middle - reach
     width = np.where(middle == 0, np.nan, (upper - lower) / middle)
     return (

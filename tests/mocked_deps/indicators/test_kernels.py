@@ -4,79 +4,17 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import naive_indicators as naive
+from tests.support.indicator_kinds import KINDS, Kind, Params
 from tests.support.indicators import candles, market, worked_out
 
-Params = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind: parameters to try, the slow way, and TA-Lib's arrays for candles and parameters."""
-
-    name: str
-    params: Sequence[Params]
-    slow: Callable[..., list[naive.Values]]
-    talib: Callable[..., Sequence[np.ndarray | None]]
-
-
-KINDS = (
-    Kind(
-        "rsi",
-        [{"period": n} for n in (2, 7, 14, 21)],
-        naive.rsi,
-        lambda c, period: [talib.RSI(c.close, period)],
-    ),
-    Kind(
-        "macd",
-        [
-            {"fast": 12, "slow": 26, "signal": 9},
-            {"fast": 8, "slow": 17, "signal": 9},
-            {"fast": 2, "slow": 3, "signal": 1},
-        ],
-        naive.macd,
-        lambda c, fast, slow, signal: talib.MACD(c.close, fast, slow, signal),
-    ),
-    Kind(
-        "stochastic",
-        [{"k": 14, "d": 3}, {"k": 1, "d": 1}, {"k": 3, "d": 5}],
-        naive.stochastic,
-        lambda c, k, d: talib.STOCHF(c.high, c.low, c.close, k, d, 0),
-    ),
-    Kind(
-        "bollinger",
-        [{"period": 20, "deviations": 2}, {"period": 2, "deviations": 0.5}],
-        naive.bollinger,
-        lambda c, period, deviations: [
-            *talib.BBANDS(c.close, period, float(deviations), float(deviations), 0),
-            None,
-        ],
-    ),
-    Kind(
-        "atr",
-        [{"period": n} for n in (1, 2, 14)],
-        naive.atr,
-        lambda c, period: [talib.ATR(c.high, c.low, c.close, period)],
-    ),
-    Kind(
-        "adx",
-        [{"period": n} for n in (2, 5, 14)],
-        naive.adx,
-        lambda c, period: [
-            f(c.high, c.low, c.close, period) for f in (talib.ADX, talib.PLUS_DI, talib.MINUS_DI)
-        ],
-    ),
-)
 each = pytest.mark.parametrize(
     ("kind", "params"),
     [(kind, params) for kind in KINDS for params in kind.params],
@@ -106,9 +44,25 @@ def test_it_agrees_with_the_slow_way(kind: Kind, params: Params, days: int) -> N
 @each
 @pytest.mark.parametrize("price", [1e-8, 1.0, 1e12])
 def test_it_is_ta_lib_s(kind: Kind, params: Params, price: float) -> None:
+    if kind.talib is None:
+        pytest.skip("TA-Lib has none")
     rows = market(2500, price=price)
     found, _ = worked_out(kind.name, params, rows)
-    agree(found, kind.talib(candles(rows), **params), price)
+    agree(found, kind.talib(candles(rows), **params), kind.scale or price)
+
+
+@each
+def test_ties_are_ta_lib_s(kind: Kind, params: Params) -> None:
+    if kind.talib is None:
+        pytest.skip("TA-Lib has none")
+    chance = random.Random(3)
+    rows = []
+    for _ in range(600):
+        opened, close, far, near = (float(chance.randint(1, 4)) for _ in range(4))
+        row = opened, max(opened, close, far), min(opened, close, near), close
+        rows.append((*row, float(chance.randint(0, 3))))
+    found, _ = worked_out(kind.name, params, rows)
+    agree(found, kind.talib(candles(rows), **params), 1e4)
 
 
 prices = st.one_of(st.integers(1, 5).map(float), st.floats(1e-6, 1e6))
@@ -165,7 +119,9 @@ def test_the_state_does_not_grow_with_history(kind: Kind, params: Params) -> Non
 def test_a_price_that_never_moves_has_defined_values(
     kind: Kind, params: Params, price: float
 ) -> None:
-    found, _ = worked_out(kind.name, params, [(price, price, price, price, 0.0)] * 90)
+    # A price weighted with no volume is none.
+    volume = 3.0 if kind.name == "vwap" else 0.0
+    found, _ = worked_out(kind.name, params, [(price, price, price, price, volume)] * 90)
     for values in found.values():
         assert not np.isinf(values).any()
         # Nulls are the warm-up and nothing else.
@@ -183,3 +139,16 @@ def test_flat_prices_have_the_reference_s_values() -> None:
     bands, _ = worked_out("bollinger", {"period": 20, "deviations": 2}, flat)
     assert [values[-1] for values in bands.values()] == [5.0, 5.0, 5.0, 0.0]
     assert math.isnan(bands["width"][18])
+    for kind, params, values in (
+        *((name, {"period": 14}, [5.0]) for name in ("sma", "ema", "wma", "dema", "tema", "kama")),
+        *((name, {"period": 14}, [0.0]) for name in ("roc", "cci", "williams_r", "mfi")),
+        ("obv", {}, [0.0]),
+        ("aroon", {"period": 14}, [100.0, 100.0]),
+        ("donchian", {"period": 20}, [5.0, 5.0, 5.0]),
+        ("keltner", {"period": 20, "atr": 10, "multiplier": 2}, [5.0, 5.0, 5.0]),
+        ("supertrend", {"period": 10, "multiplier": 3}, [5.0, -1.0]),
+    ):
+        found, _ = worked_out(kind, params, flat)
+        assert [x[-1] for x in found.values()] == values, kind
+    price, _ = worked_out("vwap", {"period": 14}, flat)
+    assert np.isnan(price["vwap"]).all()

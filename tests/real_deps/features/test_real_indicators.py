@@ -18,8 +18,8 @@ pytestmark = pytest.mark.skipif(
     not (DATA / "cmc").is_dir(), reason=f"no price files in {DATA}; TA_LAB2_DATA names their folder"
 )
 
-#: The largest differences that docs/indicators.md states, rounded up: to the value, for MACD to
-#: the close, which it crosses zero with, and for stochastics to 100.
+#: The largest differences that docs/indicators.md states, rounded up: to the value itself, for
+#: MACD to the close, which it crosses zero with, and for stochastics to 100.
 LIMITS = {
     "rsi": 1e-14,
     "macd": 1e-14,
