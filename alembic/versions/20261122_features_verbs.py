@@ -1,25 +1,25 @@
 """features: a refresh serves the verbs of the slices above it too
 
 Each verb has its own row of ``refresh_state`` per asset, which is the lock: its failures and its sessions are
-its own. ``dim_computations`` has the computations of slices that ``features`` can't name, ``also_reads``
-the other tables of a consumer that computes from several. Routines get the verb as an argument.
+its own. ``dim_computations`` has the computations of slices that ``features`` can't name. Routines get the
+verb as an argument.
 """
 
 from alembic import op
 
 revision = "20261122_features_verbs"
-down_revision = "20261122_features_sets"
+down_revision = "20261122_features_store"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {
     "procedures/features/refresh_features.sql": [
         (
-            "public.refresh_features(integer[], boolean, boolean)",
-            "public.refresh_features(integer[], boolean, boolean, text)",
+            "public.refresh_features(integer[], text[], boolean, boolean)",
+            "public.refresh_features(integer[], text[], boolean, boolean, text)",
         ),
         (
-            "features._announce_candidates(integer[], boolean)",
-            "features._announce_candidates(integer[], boolean, text)",
+            "features._announce_candidates(integer[], text[], boolean)",
+            "features._announce_candidates(integer[], text[], boolean, text)",
         ),
         (
             "features._refresh_and_record(uuid, integer[], boolean, jsonb)",
@@ -56,8 +56,8 @@ ROUTINES = {
     ],
     "functions/features/refresh_candidates.sql": [
         (
-            "features.refresh_candidates(integer[], boolean)",
-            "features.refresh_candidates(integer[], boolean, text)",
+            "features.refresh_candidates(integer[], boolean, text[])",
+            "features.refresh_candidates(integer[], boolean, text[], text)",
         ),
     ],
     "functions/features/record_failure.sql": [
@@ -122,16 +122,6 @@ def upgrade() -> None:
         from features.refresh_state as s
     """)
 
-    op.execute("alter table bars.dim_consumers add column also_reads text[] not null default '{}'")
-    op.execute(
-        "comment on column bars.dim_consumers.also_reads is 'Other tables whose changes it is told.'"
-    )
-    op.execute("""
-        create or replace view published.dim_consumers as
-        select c.consumer, c.description, c.reads, c.also_reads
-        from bars.dim_consumers as c
-    """)
-
     op.execute(r"""
         create table features.dim_computations (
             feature_type  text primary key references bars.dim_consumers,
@@ -180,24 +170,9 @@ def downgrade() -> None:
         op.execute(
             f"delete from ta_meta.routine_file as f where f.path = 'functions/features/{file}.sql'"
         )
-    # Their texts read what goes.
-    op.execute("delete from ta_meta.routine_file as f where f.path = 'functions/features/due.sql'")
-    op.execute(
-        "delete from ta_meta.routine_file as f where f.path = 'functions/bars/log_dirty_range.sql'"
-    )
-
     op.execute("drop view published.dim_computations")
     op.execute("drop table features.dim_computations")
     op.execute("delete from ta_meta.table_class as c where c.table_name = 'dim_computations'")
-
-    op.execute("drop view published.dim_consumers")
-    op.execute("alter table bars.dim_consumers drop column also_reads")
-    op.execute("""
-        create view published.dim_consumers as
-        select c.consumer, c.description, c.reads
-        from bars.dim_consumers as c
-    """)
-    op.execute("comment on view published.dim_consumers is 'bars.dim_consumers, to be read.'")
 
     op.execute("drop view published.refresh_state")
     op.execute("delete from features.refresh_state as s where s.verb <> 'refresh_features'")

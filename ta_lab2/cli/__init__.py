@@ -20,6 +20,8 @@ from ta_lab2.cli import (
     db,
     demo,
     doctor,
+    export,
+    findings,
     groups,
     ingest,
     ingest_ccxt,
@@ -50,6 +52,8 @@ app.add_typer(prices, name="ingest")
 app.command("refresh")(refresh.refresh)
 app.command("regimes")(regimes.regimes)
 app.command("runs")(runs.runs)
+app.command("export")(export.export)
+app.command("findings")(findings.findings)
 app.command("schedule")(schedule.schedule)
 app.command("unschedule")(schedule.unschedule)
 

@@ -27,6 +27,10 @@ def refresh(
     assets: Annotated[
         str | None, typer.Option(metavar="ID,ID", help="Only these assets; all by default.")
     ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(metavar="STEP,STEP", help="Only these, such as returns,volatility,store."),
+    ] = None,
     sessions: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", help="Database sessions that share the work.")
     ] = 1,
@@ -42,11 +46,12 @@ def refresh(
 ) -> None:
     """Bring features and regimes up to date. Safe to stop, to repeat, and to run twice at once."""
     if intraday:
-        if assets or sessions > 1 or dry_run:
+        if assets or steps or sessions > 1 or dry_run:
             raise Refused("--intraday goes with --rebuild only")
         _roll_up(rebuild)
         return
     ids = _ids(assets)
+    chosen = None if steps is None else [word.strip() for word in steps.split(",")]
     count = 1 if dry_run else sessions
     with ExitStack() as stack:
         conns = [
@@ -55,8 +60,11 @@ def refresh(
             )
             for _ in range(count)
         ]
-        # Regimes read what all sessions have left of the features.
-        for verb in queries.refresh, regimes.refresh:
+        verbs = [partial(queries.refresh, steps=chosen)]
+        if chosen is None:
+            # Regimes read what all sessions have left of the features.
+            verbs.append(partial(regimes.refresh))
+        for verb in verbs:
             with _progress() as hear:
                 _share(
                     conns,

@@ -76,6 +76,18 @@ VOLATILITY = Computation(
     "functions/features/refresh_vol.sql",
     "functions/features/vol_kernel.sql",
 )
+INDICATORS = Computation(
+    "indicators",
+    "features.cmc_ta_daily",
+    "functions/features/refresh_indicators.sql",
+    "functions/features/indicators_kernel.sql",
+)
+STORE = Computation(
+    "store",
+    "features.cmc_daily_features",
+    "functions/features/refresh_store.sql",
+    "functions/features/daily_features.sql",
+)
 REGIMES = Computation(
     "regimes",
     "regimes.cmc_regimes_daily",
@@ -92,7 +104,7 @@ TRANSITIONS = Computation(
     verb="refresh_regimes",
 )
 #: In the order in which a refresh runs them.
-COMPUTATIONS = (BARS, RETURNS, VOLATILITY, EMA)
+COMPUTATIONS = (BARS, RETURNS, VOLATILITY, INDICATORS, EMA, STORE)
 #: With those of the verbs that follow it.
 EVERY = (*COMPUTATIONS, REGIMES, TRANSITIONS)
 #: In the order in which they are called.

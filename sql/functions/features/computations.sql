@@ -6,7 +6,9 @@
 -- What another computation fills comes after that one. features.refresh_asset calls its step.
 --
 -- requires: functions/bars/ladder_kernel.sql, functions/features/returns_kernel.sql
--- requires: functions/features/vol_kernel.sql, functions/features/ema_kernel.sql
+-- requires: functions/features/vol_kernel.sql, functions/features/indicators_kernel.sql
+-- requires: functions/features/ema_kernel.sql
+-- requires: functions/features/daily_features.sql
 
 create or replace function features.computations()
 returns table (feature_type text, feature_name text, kernel regproc)
@@ -17,7 +19,9 @@ values
     ('bars', 'cmc_price_bars_multi_tf', 'bars.ladder_kernel'::regproc),
     ('returns', 'cmc_returns_daily', 'features.returns_kernel'::regproc),
     ('volatility', 'cmc_vol_daily', 'features.vol_kernel'::regproc),
-    ('ema', 'cmc_ema_multi_tf', 'features.ema_kernel'::regproc)
+    ('indicators', 'cmc_ta_daily', 'features.indicators_kernel'::regproc),
+    ('ema', 'cmc_ema_multi_tf', 'features.ema_kernel'::regproc),
+    ('store', 'cmc_daily_features', 'features.daily_features'::regproc)
 $$;
 
 comment on function features.computations() is

@@ -6,6 +6,7 @@
 -- the same, for all of the set at once: take what is dirty, let its step read, work out and write
 -- what differs, keep how far it came, and tell those who read its table from where on its rows may
 -- be others. It is one transaction: where one asset fails, none of the set is done.
+-- The computations are those that p_fingerprints has, all by default; some do not mend a failure.
 -- A step is a function from (p_id, p_from), the first ts that is due, to one row: rows_read,
 -- rows_written, rows_unchanged; changed_from, before which no row was touched; last_ts and state,
 -- for record_progress. One whose calls cost more than its work takes arrays of both instead, and
@@ -15,7 +16,9 @@
 -- requires: functions/features/fingerprints.sql, functions/features/due.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
 -- requires: functions/features/refresh_bars.sql, functions/features/refresh_returns.sql
--- requires: functions/features/refresh_vol.sql, functions/features/refresh_emas.sql
+-- requires: functions/features/refresh_vol.sql, functions/features/refresh_indicators.sql
+-- requires: functions/features/refresh_emas.sql
+-- requires: functions/features/refresh_store.sql
 
 create or replace function features._step_of(p_type text, p_id integer, p_from timestamptz)
 returns table (
@@ -37,8 +40,12 @@ begin
             return query select d.* from features.refresh_returns(p_id, p_from) as d;
         when 'volatility' then
             return query select d.* from features.refresh_vol(p_id, p_from) as d;
+        when 'indicators' then
+            return query select d.* from features.refresh_indicators(p_id, p_from) as d;
         when 'ema' then
             return query select d.* from features.refresh_emas(p_id, p_from) as d;
+        when 'store' then
+            return query select d.* from features.refresh_store(p_id, p_from) as d;
         else
             return query execute format(
                 'select d.* from %s($1, $2) as d',
@@ -132,6 +139,9 @@ declare
     v_step         record;
     v_ids          integer[];
     v_froms        timestamptz[];
+    v_all          boolean := not exists (
+        select from features.computations(p_verb) as c where not v_fingerprints ? c.feature_type
+    );
     v_done         record;
 begin
     select array_agg(d.id) as ids, array_agg(d.feature_type) as types, array_agg(d.from_ts) as froms
@@ -140,6 +150,7 @@ begin
     for v_step in
         select c.feature_type, c.feature_name, v_fingerprints ->> c.feature_type as fingerprint
         from features.computations(p_verb) with ordinality as c (feature_type, feature_name, kernel, place)
+        where v_fingerprints ? c.feature_type
         order by c.place
     loop
         select array_agg(w.id order by w.id), array_agg(w.from_ts order by w.id)
@@ -193,8 +204,8 @@ begin
     end loop;
     update features.refresh_state as s
     set refreshed_at = v_began,
-        failed_at = null,
-        last_error = null
+        failed_at = case when not v_all then s.failed_at end,
+        last_error = case when not v_all then s.last_error end
     where s.id = any (p_ids)
       and s.verb = p_verb;
 end

@@ -34,8 +34,8 @@ begin
                 select d.id
                 from bars.dirty_range as d
                 join features.feature_state as o on o.id = d.id and o.feature_type = d.consumer
-                where d.from_ts < o.last_processed_ts - interval '9600 hours'
-                  and p_fingerprints ? d.consumer
+                where p_fingerprints ? d.consumer
+                  and d.from_ts < o.last_processed_ts - interval '9600 hours'
             ) as is_alone
         from unnest(p_ids) as a (id)
         cross join jsonb_each_text(p_fingerprints) as c (feature_type, fingerprint)

@@ -21,7 +21,7 @@
 create or replace function indicators._adx_kernel()
 returns void
 language plpython3u
-immutable parallel safe
+stable parallel safe
 as $$
 if "made" in SD:
     return

@@ -13,23 +13,25 @@
 -- Recurrences are TA-Lib's to the bit: sums from the first value to the last, then its steps.
 -- Window sums are not, because its running sums depend on all that went before.
 --
--- requires: functions/indicators/parameters.sql
+-- requires: functions/indicators/parameters.sql, functions/indicators/series.sql
 -- needs: plpython3u
 
 create or replace function indicators.arithmetic()
 returns void
 language plpython3u
-immutable parallel safe
+stable parallel safe
 as $$
 if "made" in SD:
     return
 
 import json
 from itertools import accumulate
-from math import isfinite
+from math import isfinite, sqrt
 from types import SimpleNamespace
 
 import numpy as np
+
+plpy.execute("select indicators.series()")
 
 # Windows are laid out this many at a time: they stay in the processor's cache.
 BLOCK = 128
@@ -142,25 +144,23 @@ def sums(whole, window, length):
     return over(whole, window, length, lambda block: block.sum(axis=1))
 
 
-def _means(block):
-    # The mean of equal values is that value, though their sum may be rounded.
-    equal = (block == block[:, :1]).all(axis=1)
-    return np.where(equal, block[:, 0], block.sum(axis=1) / block.shape[1])
-
-
-def _deviations(block):
-    steps = block - _means(block)[:, None]
-    return np.sqrt((steps * steps).sum(axis=1) / block.shape[1])
+def _moments(whole, window, length):
+    first = max(len(whole) - length, window - 1)
+    return (late(each, length) for each in GD["series"].moments(whole, first, window))
 
 
 def means(whole, window, length):
     """Mean of each window."""
-    return over(whole, window, length, _means)
+    if window == 1:
+        return whole[len(whole) - length :]
+    mean, _ = _moments(whole, window, length)
+    return mean
 
 
 def deviations(whole, window, length):
-    """Population deviation of each window, in two passes."""
-    return over(whole, window, length, _deviations)
+    """Population deviation of each window of two or more, in two passes."""
+    _, deviation = _moments(whole, window, length)
+    return deviation * sqrt((window - 1) / window)
 
 
 def highest(whole, window, length):

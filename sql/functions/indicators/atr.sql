@@ -15,7 +15,7 @@
 create or replace function indicators._atr_kernel()
 returns void
 language plpython3u
-immutable parallel safe
+stable parallel safe
 as $$
 if "made" in SD:
     return

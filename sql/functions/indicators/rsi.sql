@@ -13,7 +13,7 @@
 create or replace function indicators._rsi_kernel()
 returns void
 language plpython3u
-immutable parallel safe
+stable parallel safe
 as $$
 if "made" in SD:
     return

@@ -1,7 +1,8 @@
--- refresh_features(p_asset_ids, p_rebuild, p_dry_run, p_verb): bring every asset's features up to date, a commit per batch.
+-- refresh_features(p_asset_ids, p_steps, p_rebuild, p_dry_run, p_verb): bring every asset's features up to date, a commit per batch.
 --
 --     call refresh_features();                        -- what pg_cron runs
 --     call refresh_features(p_asset_ids => '{1,1027}');
+--     call refresh_features(p_steps => '{returns}');  -- these steps, the others stay due
 --     call refresh_features(p_dry_run => true);       -- says what is due, writes nothing
 --     call refresh_features(p_rebuild => true);       -- works everything out anew
 --
@@ -12,20 +13,28 @@
 -- A batch (features.refresh_batches) is one asset that is built whole, or up to fifty that only have
 -- news and are worked out together. One that fails takes nothing of the others along: they are
 -- then done one by one, each in a sub-transaction.
+-- A step is a row of features.computations(). One that is left out keeps its rows and stays due.
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
--- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
--- only; once, turn what these left in refresh_events into traces, metrics and alerts.
+-- Steps: once, add the columns of new indicators, close runs that died and begin this one; per asset,
+-- which writes asset tables only; once, look for findings in what changed (features.refresh_findings);
+-- once, turn what the assets left in refresh_events into traces, metrics and alerts.
 -- p_verb is for the verbs of slices above this one, such as refresh_regimes: each has a list of
 -- computations, locks and records of its own, and all of them run like this.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
--- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
--- requires: functions/features/refresh_assets.sql, functions/features/refresh_candidates.sql
--- requires: functions/features/record_refresh_event.sql
+-- requires: functions/features/fingerprints.sql, functions/features/prepare_indicators.sql
+-- requires: functions/features/refresh_batches.sql, functions/features/refresh_assets.sql
+-- requires: functions/features/refresh_candidates.sql, functions/features/of_steps.sql
+-- requires: functions/features/record_refresh_event.sql, functions/features/refresh_findings.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
 -- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
 
-create or replace function features._announce_candidates(p_asset_ids integer[], p_rebuild boolean, p_verb text)
+create or replace function features._announce_candidates(
+    p_asset_ids integer[],
+    p_steps text[],
+    p_rebuild boolean,
+    p_verb text
+)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -36,7 +45,7 @@ declare
 begin
     for v_due in
         select c.id, c.feature_type, c.from_ts, c.candidates
-        from features.refresh_candidates(p_asset_ids, p_rebuild, p_verb) as c
+        from features.refresh_candidates(p_asset_ids, p_rebuild, p_steps, p_verb) as c
         where c.from_ts is not null
     loop
         raise notice '%: asset %, %: % candles are due',
@@ -47,7 +56,7 @@ begin
 end
 $$;
 
-comment on function features._announce_candidates(integer[], boolean, text) is
+comment on function features._announce_candidates(integer[], text[], boolean, text) is
     'Private: says for each asset and computation how much a refresh would work on.';
 
 create or replace function features._refresh_and_record(
@@ -94,6 +103,7 @@ comment on function features._refresh_and_record(uuid, integer[], boolean, jsonb
 
 create or replace procedure public.refresh_features(
     p_asset_ids integer[] default null,
+    p_steps text[] default null,
     p_rebuild boolean default false,
     p_dry_run boolean default false,
     p_verb text default 'refresh_features'
@@ -119,13 +129,17 @@ declare
     v_failed       integer := 0;
     v_told         integer := 0;
     v_told_at      timestamptz := v_started;
+    v_finding      record;
 begin
     if p_dry_run then
-        perform features._announce_candidates(p_asset_ids, p_rebuild, p_verb);
+        perform features._announce_candidates(p_asset_ids, p_steps, p_rebuild, p_verb);
         return;
     end if;
     v_ids := features.assets_to_refresh(p_asset_ids, p_verb);
-    v_fingerprints := features.fingerprints(p_verb);
+    if p_verb = 'refresh_features' then
+        perform features.prepare_indicators();
+    end if;
+    v_fingerprints := features.of_steps(features.fingerprints(p_verb), p_steps);
     commit;
     begin
         perform features.close_refresh(r.run_id, p_abandoned => true)
@@ -194,6 +208,15 @@ begin
             v_told_at := clock_timestamp();
         end if;
     end loop;
+    for v_finding in
+        select f.rule, f.appeared, f.ended
+        from features.refresh_findings(v_ids) as f
+        where p_verb = 'refresh_features'
+    loop
+        raise notice 'refresh_features: findings of %: % new, % gone',
+            v_finding.rule, v_finding.appeared, v_finding.ended;
+    end loop;
+    commit;
     perform features.close_refresh(v_run, p_metadata => jsonb_build_object('left_to_others', v_other));
     commit;
 
@@ -211,5 +234,5 @@ begin
 end
 $$;
 
-comment on procedure public.refresh_features(integer[], boolean, boolean, text) is
-    'Refreshes features for the given assets (all by default), committing after each batch; a dry run writes nothing.';
+comment on procedure public.refresh_features(integer[], text[], boolean, boolean, text) is
+    'Refreshes features for the given assets and steps (all by default), committing after each batch; a dry run writes nothing.';

@@ -21,7 +21,9 @@ create or replace procedure public.refresh_regimes(
 language plpgsql
 as $$
 begin
-    call public.refresh_features(p_asset_ids, p_rebuild, p_dry_run, 'refresh_regimes');
+    call public.refresh_features(
+        p_asset_ids, null, p_rebuild, p_dry_run, 'refresh_regimes'
+    );
 end
 $$;
 

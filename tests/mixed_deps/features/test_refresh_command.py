@@ -67,6 +67,17 @@ def test_a_rebuild_puts_back_what_was_lost(capsys, database):
     assert " 600 rows," in run(capsys, "--rebuild")[1]
 
 
+def test_steps_are_run_by_name(capsys, database):
+    assert run(capsys, "--steps", "returns, volatility")[0] == 0
+    with psycopg.connect(database) as conn:
+        steps = conn.execute("select distinct s.feature_type from features.feature_state as s")
+        assert {step for (step,) in steps} == {"returns", "volatility"}
+    status, err = run(capsys, "--steps", "returns,nonsense")
+    assert status == 2
+    assert "no step is called nonsense" in err
+    assert "bars, ema" in err
+
+
 def test_a_terminal_shows_a_bar_and_what_is_left_to_say(capsys, monkeypatch):
     screen = io.StringIO()
     monkeypatch.setattr(
