@@ -1,12 +1,13 @@
--- features.returns_kernel(...): one asset's returns from packed candles, as packed rows that differ.
+-- features.returns_kernel(...): returns of a set of assets from packed candles, as packed rows that differ.
 --
 --     select k.*
---     from features.returns_kernel(1, sessions, ts, close, true, after, stored) as k;
+--     from features.returns_kernel('{7}', '{1}', array[sessions], array[ts], array[close], '{t}', after, stored) as k;
 --
--- Sessions, ts and close are array_send of arrays without nulls, in order of time: the scheduled
--- sessions from the first candle given to the last, and the candles. Rows are worked out for
--- the sessions later than p_after (timestamptz_send) and compared with p_stored (record_send of
--- the table's rows later than p_after), bit for bit.
+-- p_ids are in order; of each asset stands at its place: p_calendars, which of p_sessions holds its
+-- scheduled sessions; p_ts and p_close, its candles; p_whole and p_after (of array_send). Each of
+-- p_sessions, p_ts and p_close is array_send of an array without nulls, the sessions in order of
+-- time; those before the first candle and after the last are left out. Rows are worked out for the sessions later
+-- than p_after and compared with p_stored (record_send of the table's rows later than that), bit for bit.
 --
 -- A return over n compares with the session n scheduled sessions earlier, null when either has no
 -- candle. z is (x - mean) / sample deviation of the last 252 values that are not null, x included;
@@ -17,24 +18,27 @@
 -- Every value depends on its own window alone, whatever is computed beside it: sums run along
 -- contiguous rows, and logarithms are libm's, because numpy's differ from processor to processor.
 -- No recurrence, so no state: the candles before p_after are read again. p_whole says that there
--- are none before those given; otherwise complete is false when more of them are needed.
+-- are none before those given; incomplete are the assets of which more of them are needed, and then
+-- nothing else is given.
 --
 -- requires: functions/db/packing.sql
 -- needs: plpython3u
 
 create or replace function features.returns_kernel(
-    p_id integer,
-    p_sessions bytea,
-    p_ts bytea,
-    p_close bytea,
-    p_whole boolean,
+    p_ids integer[],
+    p_calendars integer[],
+    p_sessions bytea[],
+    p_ts bytea[],
+    p_close bytea[],
+    p_whole boolean[],
     p_after bytea,
     p_stored bytea[],
-    out complete boolean,
-    out last_ts timestamptz,
-    out unchanged integer,
+    out incomplete integer[],
+    out last_ts timestamptz[],
+    out unchanged integer[],
+    out changed integer[],
+    out stale_ids integer[],
     out stale timestamptz[],
-    out changed integer,
     out packed bytea
 )
 language plpython3u
@@ -57,11 +61,12 @@ plpy.execute("select db.packing()")
 packing = GD["packing"]
 
 
-def ratios(close):
-    """Each close over the one so many rows earlier, nan where either is missing, by span."""
+def ratios(close, row):
+    """Each close over that of the asset so many rows earlier, nan where either is missing, by span."""
     found = np.full((len(SPANS), len(close)), np.nan)
-    for row, span in zip(found, SPANS):
-        row[span:] = close[span:] / close[:-span]
+    for ratio, span in zip(found, SPANS):
+        ratio[span:] = close[span:] / close[:-span]
+        ratio[row < span] = np.nan
     return found
 
 
@@ -74,24 +79,32 @@ def logs(values):
     return found
 
 
+def stretch(places):
+    """The places, as a slice where each follows on the one before: what is read so is not copied."""
+    if len(places) and places[-1] - places[0] == len(places) - 1:
+        return slice(places[0], places[-1] + 1)
+    return places
+
+
 def windows_of(values):
     """Every window, in the order in which they end; each is contiguous."""
     return np.lib.stride_tricks.sliding_window_view(values, WINDOW)
 
 
-def moments(values, first):
-    """Mean and sample deviation of the windows that end at value first, first + 1, ..."""
-    means = np.empty(max(len(values) - first, 0))
-    deviations = np.empty(len(means))
-    if not len(means):
+def moments(values, ends):
+    """Mean and sample deviation of the windows that end at these values."""
+    means = np.empty(len(ends))
+    deviations = np.empty(len(ends))
+    if not len(ends):
         return means, deviations
-    windows = windows_of(values)[first - WINDOW + 1 :]
+    windows = windows_of(values)
+    starts = ends - (WINDOW - 1)
     # The mean of equal values is that value, though their sum may be rounded.
-    changes = np.concatenate([[0], np.cumsum(values[1:] != values[:-1])])[first - WINDOW + 1 :]
-    equal = changes[WINDOW - 1 :] == changes[: 1 - WINDOW]
-    for at in range(0, len(windows), BLOCK):
+    changes = np.concatenate([[0], np.cumsum(values[1:] != values[:-1])])
+    equal = changes[ends] == changes[starts]
+    for at in range(0, len(ends), BLOCK):
         part = slice(at, at + BLOCK)
-        block = np.array(windows[part], order="C")
+        block = np.array(windows[stretch(starts[part])], order="C")
         mean = block.sum(axis=1) / WINDOW
         mean = np.where(equal[part], block[:, 0], mean)
         block -= mean[:, None]
@@ -107,13 +120,14 @@ def beyond(values, lower, upper):
     return (values < lower - reach) | (values > upper + reach)
 
 
-def outside(values, first):
-    """Whether values first, first + 1, ... lie outside the fences of the windows before them."""
-    judged = values[first:]
+def outside(values, places):
+    """Whether the values at these places lie outside the fences of the windows before them."""
+    judged = values[places]
     found = np.zeros(len(judged), bool)
     if not len(judged):
         return found
-    windows = windows_of(values)[first - WINDOW : -1]
+    windows = windows_of(values)
+    starts = places - WINDOW
     low, low_part = divmod((WINDOW - 1) / 4, 1)
     high, high_part = divmod((WINDOW - 1) * 3 / 4, 1)
     low, high = int(low), int(high)
@@ -121,12 +135,13 @@ def outside(values, first):
     # its values at most, so their quartiles are not within its places that lie as far inside: what
     # is not beyond the fences of these is not beyond theirs. Rounding keeps the order.
     centres = np.minimum(np.arange(NEAR, len(judged) + NEAR, 2 * NEAR), len(judged) - 1)
-    ordered = np.sort(windows[centres], axis=1)
-    inner = np.repeat(ordered[:, [low + 1 + NEAR, high - NEAR]], 2 * NEAR, axis=0)[: len(judged)]
-    doubtful = np.flatnonzero(beyond(judged, *inner.T))
+    ordered = np.sort(windows[starts[centres]], axis=1)[:, [low + 1 + NEAR, high - NEAR]]
+    centre = np.repeat(np.arange(len(centres)), 2 * NEAR)[: len(judged)]
+    far = np.abs(places - places[centres[centre]]) > NEAR
+    doubtful = np.flatnonzero(far | beyond(judged, *ordered[centre].T))
     for at in range(0, len(doubtful), BLOCK):
         part = doubtful[at : at + BLOCK]
-        below, lower, upper, above = np.sort(windows[part], axis=1)[
+        below, lower, upper, above = np.sort(windows[starts[part]], axis=1)[
             :, [low, low + 1, high, high + 1]
         ].T
         found[part] = beyond(
@@ -137,54 +152,69 @@ def outside(values, first):
     return found
 
 
-def scores(returns, first):
-    """The z-scores, and the two outlier flags with where they are known, of rows first and on."""
+def scores(returns, begin, fresh):
+    """The z-scores, and the two outlier flags with where they are known, of the fresh rows.
+
+    ``begin`` has the first row of the asset of each row.
+    """
     known = ~np.isnan(returns)
     values = returns[known]
     rows = np.flatnonzero(known)
     z = np.full(len(returns), np.nan)
     far, fenced, judged = (np.zeros(len(returns), bool) for _ in range(3))
 
-    # The windows that end at a value serve its z-score and the flags of the value after it.
-    rank = int(known[:first].sum())
-    start = max(rank - 1, WINDOW - 1)
-    mean, deviation = moments(values, start)
-    scored = (values[start:] - mean) / deviation
-    scored[~np.isfinite(scored)] = np.nan
-    z[rows[start:]] = scored
+    # How many values the asset has up to each, itself not counted.
+    before = np.arange(len(values)) - (np.cumsum(known) - known)[begin[rows]]
+    scored = np.flatnonzero(fresh[rows] & (before >= WINDOW - 1))
+    later = scored[before[scored] >= WINDOW]
+    # A window serves the z-score of the value it ends at, and the flags of the one after it.
+    needed = np.zeros(len(values), bool)
+    needed[scored] = True
+    needed[later - 1] = True
+    ends = np.flatnonzero(needed)
+    mean, deviation = moments(values, ends)
+    place = np.cumsum(needed) - 1
 
-    later = rows[start + 1 :]
-    far[later] = np.abs(values[start + 1 :] - mean[:-1]) > SIGMAS * deviation[:-1]
-    fenced[later] = outside(values, start + 1)
-    judged[later] = True
+    at = place[scored]
+    score = (values[scored] - mean[at]) / deviation[at]
+    score[~np.isfinite(score)] = np.nan
+    z[rows[scored]] = score
+
+    at = place[later - 1]
+    far[rows[later]] = np.abs(values[later] - mean[at]) > SIGMAS * deviation[at]
+    fenced[rows[later]] = outside(values, later)
+    judged[rows[later]] = True
     return z, far, fenced, judged
 
 
-def refuse(ratio, sessions, close):
+def refuse(ratio, ids, sessions, close):
     """An error that names the first of the returns that are no number, if there is one."""
     for span, row, odd in zip(SPANS, ratio, (ratio == 0) | np.isinf(ratio)):
         if odd.any():
             at = int(odd.argmax())
             plpy.error(
                 "a return is beyond what a number can hold",
-                detail=f"Asset {p_id}, {packing.iso(sessions[at : at + 1])[0]}, over {span} sessions: "
+                detail=f"Asset {ids[at]}, {packing.iso(sessions[at : at + 1])[0]}, over {span} sessions: "
                 f"{close[at - span]!r} to {close[at]!r}.",
                 hint="Correct the candle that is wrong.",
                 sqlstate="TA403",
             )
 
 
-def columns(sessions, close, ratio, first):
-    """The table's columns in its order, each as (type, values, where not null), from row first."""
+def columns(ids, sessions, close, begin, ratio, fresh):
+    """The table's columns in its order, each as (type, values, where not null), of the fresh rows."""
     candle = ~np.isnan(close)
     returns = ratio - 1
-    fresh = returns[:, first:]
-    known = ~np.isnan(fresh)
-    logarithms = logs(ratio[:, first:])
+    chosen = stretch(np.flatnonzero(fresh))
+    rows = returns[:, chosen]
+    known = ~np.isnan(rows)
+    logarithms = logs(ratio[:, chosen])
     score = []
     flags = [], []
     for span in SCORED:
-        z, far, fenced, judged = (each[first:] for each in scores(returns[SPANS.index(span)], first))
+        z, far, fenced, judged = (
+            each[chosen] for each in scores(returns[SPANS.index(span)], begin, fresh)
+        )
         score.append((packing.FLOAT, z, ~np.isnan(z)))
         flags[0].append((packing.BOOLEAN, far, judged))
         flags[1].append((packing.BOOLEAN, fenced, judged))
@@ -192,54 +222,100 @@ def columns(sessions, close, ratio, first):
     at = np.flatnonzero(candle)
     gap = np.zeros(len(sessions), "i4")
     gap[at[1:]] = np.diff(at)
+    # An asset's rows begin with its first candle.
+    gap[begin] = 0
+    gap = gap[chosen]
     return [
-        (packing.INTEGER, np.full(len(sessions) - first, p_id), None),
-        (packing.STAMP, sessions[first:], None),
-        (packing.STAMP, sessions[first:], None),
-        *((packing.FLOAT, values, present) for values, present in zip(fresh, known)),
+        (packing.INTEGER, ids[chosen], None),
+        (packing.STAMP, sessions[chosen], None),
+        (packing.STAMP, sessions[chosen], None),
+        *((packing.FLOAT, values, present) for values, present in zip(rows, known)),
         *((packing.FLOAT, values, present) for values, present in zip(logarithms, known)),
         *score,
-        (packing.INTEGER, gap[first:], gap[first:] > 0),
-        (packing.BOOLEAN, ~candle[first:], None),
+        (packing.INTEGER, gap, gap > 0),
+        (packing.BOOLEAN, ~candle[chosen], None),
         *flags[0],
         *flags[1],
     ]
 
 
-sessions, ts = packing.unpack(p_sessions, "i8"), packing.unpack(p_ts, "i8")
-first = int(np.searchsorted(sessions, np.frombuffer(p_after, ">i8")[0], side="right"))
-place = np.minimum(np.searchsorted(sessions, ts), len(sessions) - 1)
-strays = np.flatnonzero(sessions[place] != ts)
-if len(strays):
-    plpy.error(
-        "a candle belongs to no session",
-        detail=f"Asset {p_id}, {packing.iso(ts[strays[:1]])[0]}.",
-        hint="A candle's ts is the last millisecond of its session; correct or delete it.",
-        sqlstate="TA404",
-    )
-close = np.full(len(sessions), np.nan)
-close[place] = packing.unpack(p_close, "f8")
+def scheduled(id_, sessions, ts):
+    """The sessions from the first candle to the last, and the places of the candles in them."""
+    sessions = sessions[slice(*np.searchsorted(sessions, ts[[0, -1]] + [0, 1]))] if len(ts) else ts
+    place = np.searchsorted(sessions, ts)
+    strays = np.arange(len(ts))
+    if len(sessions):
+        strays = np.flatnonzero(sessions.take(place, mode="clip") != ts)
+    if len(strays):
+        plpy.error(
+            "a candle belongs to no session",
+            detail=f"Asset {id_}, {packing.iso(ts[strays[:1]])[0]}.",
+            hint="A candle's ts is the last millisecond of its session; correct or delete it.",
+            sqlstate="TA404",
+        )
+    return sessions, place
+
+
+after = packing.unpack(p_after, "i8").tolist()
+calendars = [packing.unpack(each, "i8") for each in p_sessions]
+parts, closes, firsts, last = [], [], [], []
+for n, (id_, calendar) in enumerate(zip(p_ids, p_calendars)):
+    ts = packing.unpack(p_ts[n], "i8")
+    order = np.argsort(ts, kind="stable")
+    ts = ts[order]
+    sessions, place = scheduled(id_, calendars[calendar - 1], ts)
+    close = np.full(len(sessions), np.nan)
+    close[place] = packing.unpack(p_close[n], "f8")[order]
+    parts.append(sessions)
+    closes.append(close)
+    firsts.append(int(np.searchsorted(sessions, after[n], side="right")))
+    last.append(packing.iso(ts[-1:])[0] if len(ts) else None)
+lengths = np.array([len(part) for part in parts])
+ends = np.cumsum(lengths)
+begins = ends - lengths
+sessions, close = np.concatenate(parts), np.concatenate(closes)
+# Of each row: which asset it is of, where that begins, and how far from there it is.
+owner = np.repeat(np.arange(len(p_ids)), lengths)
+begin = begins[owner]
+row = np.arange(len(sessions)) - begin
+fresh = row >= np.array(firsts)[owner]
 
 # Division by zero and overflow are found in what they leave behind.
 with np.errstate(all="ignore"):
-    ratio = ratios(close)
-    if not p_whole:
-        scored = ratio[[SPANS.index(span) for span in SCORED], :first]
-        if first < max(SPANS) or (np.isfinite(scored).sum(axis=1) < WINDOW).any():
-            return False, None, 0, [], 0, None
-    refuse(ratio, sessions, close)
-    laid = columns(sessions, close, ratio, first)
+    ratio = ratios(close, row)
+    scored = np.isfinite(ratio[[SPANS.index(span) for span in SCORED]])
+    incomplete = [
+        id_
+        for id_, whole, first, at in zip(p_ids, p_whole, firsts, begins)
+        if not whole
+        and (first < max(SPANS) or (scored[:, at : at + first].sum(axis=1) < WINDOW).any())
+    ]
+    if incomplete:
+        return incomplete, [], [], [], [], [], None
+    ids = np.array(p_ids)[owner]
+    refuse(ratio, ids, sessions, close)
+    laid = columns(ids, sessions, close, begin, ratio, fresh)
 
 found = packing.differences(laid, p_stored, keys=2)
+
+
+def counted(ids):
+    """How many there are of each asset."""
+    return np.bincount(np.searchsorted(p_ids, ids), minlength=len(p_ids))
+
+
+came = counted(laid[0][1][found.chosen])
 return (
-    True,
-    packing.iso(ts[-1:])[0] if len(ts) else None,
-    found.unchanged,
+    [],
+    last,
+    (counted(laid[0][1]) - came).tolist(),
+    (came + counted(found.stale[0]) - counted(laid[0][1][found.replaced])).tolist(),
+    found.stale[0].tolist(),
     packing.iso(found.stale[1]),
-    found.changed,
     found.packed,
 )
 $$;
 
-comment on function features.returns_kernel(integer, bytea, bytea, bytea, boolean, bytea, bytea[]) is
-    'Daily returns of one asset: the keys of stored rows that are stale, and the rows that take their place.';
+comment on function features.returns_kernel(
+    integer[], integer[], bytea[], bytea[], bytea[], boolean[], bytea, bytea[]
+) is 'Daily returns of assets: the keys of stored rows that are stale, and the rows that take their place.';
