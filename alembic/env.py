@@ -75,6 +75,7 @@ def run() -> None:
                 applied = routines.apply(raw, routines.discover(shipped("sql")), say=say)
                 raw.execute("select db.make_registered_time_series()")
                 raw.execute("select bars.make_intraday_rollups()")
+                raw.execute("select db.keep_histories()")
                 say(f"{applied} routine files applied" if applied else "routines are up to date")
 
 

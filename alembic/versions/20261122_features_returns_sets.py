@@ -13,11 +13,9 @@ ROUTINES = {
     "functions/features/refresh_returns.sql": (
         [
             "features.refresh_returns(integer, timestamptz)",
-            "features._sessions(integer, timestamptz, timestamptz)",
         ],
         [
             "features.refresh_returns(integer[], timestamptz[])",
-            "features._sessions(text, timestamptz, timestamptz)",
         ],
     ),
     "functions/features/returns_kernel.sql": (
@@ -25,6 +23,10 @@ ROUTINES = {
         [
             "features.returns_kernel(integer[], integer[], bytea[], bytea[], bytea[], boolean[], bytea, bytea[])"
         ],
+    ),
+    "functions/features/sessions_between.sql": (
+        [],
+        ["features.sessions_between(text, timestamptz, timestamptz)"],
     ),
     "functions/features/replace_rows.sql": (
         [],

@@ -6,7 +6,7 @@ Only arguments change: what was called for each asset takes arrays. The files ma
 from alembic import op
 
 revision = "20261122_features_sets"
-down_revision = "20261122_features_returns_bulk"
+down_revision = "20261122_db_row_versions"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {

@@ -33,3 +33,7 @@ class CloseBeyondAverages(DatabaseRaised, sqlstate="TA406"):
 
 class StageInTheWay(DatabaseRaised, sqlstate="TA407"):
     """A session has a temporary table of its own where packed rows would be kept."""
+
+
+class VolatilityBeyondNumbers(DatabaseRaised, sqlstate="TA409"):
+    """Prices are so far apart that a volatility is no number."""

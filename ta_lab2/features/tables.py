@@ -24,6 +24,8 @@ from ta_lab2.db.tables import metadata
 
 _SPANS: Final = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
 _SCORED: Final = (1, 7, 30)
+_WINDOWS: Final = (20, 63, 126)
+_MEASURES: Final = ("parkinson", "garman_klass", "rogers_satchell", "close_to_close")
 
 cmc_returns_daily = Table(
     "cmc_returns_daily",
@@ -38,6 +40,22 @@ cmc_returns_daily = Table(
     Column("is_gap", Boolean, nullable=False),
     *(Column(f"outlier_z_{n}", Boolean) for n in _SCORED),
     *(Column(f"outlier_iqr_{n}", Boolean) for n in _SCORED),
+    schema="features",
+)
+
+cmc_vol_daily = Table(
+    "cmc_vol_daily",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("ts", TIMESTAMP(timezone=True), primary_key=True),
+    Column("available_at", TIMESTAMP(timezone=True), nullable=False),
+    *(Column(f"{name}_{n}", Double) for name in _MEASURES for n in _WINDOWS),
+    Column("atr_14", Double),
+    *(Column(f"z_{name}_20", Double) for name in _MEASURES),
+    Column("is_gap", Boolean, nullable=False),
+    Column("is_filled", Boolean, nullable=False),
+    *(Column(f"outlier_z_{name}_20", Boolean) for name in _MEASURES),
+    *(Column(f"outlier_iqr_{name}_20", Boolean) for name in _MEASURES),
     schema="features",
 )
 

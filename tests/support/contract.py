@@ -69,8 +69,16 @@ EMA = Computation(
     key=("tf_id", "time_close"),
     known="time_close",
 )
+VOLATILITY = Computation(
+    "volatility",
+    "features.cmc_vol_daily",
+    "functions/features/refresh_vol.sql",
+    "functions/features/vol_kernel.sql",
+)
 #: In the order in which a refresh runs them.
-COMPUTATIONS = (BARS, RETURNS, EMA)
+COMPUTATIONS = (BARS, RETURNS, VOLATILITY, EMA)
+#: Those with a row for each session of an asset, from its first candle to its last.
+DAILY = tuple(each for each in COMPUTATIONS if each.key == ("ts",))
 by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Mapping
@@ -80,3 +81,81 @@ def ema(closes: list[float], period: int) -> list[float | None]:
             assert found[-1] is not None
             found.append(weight * close + (1 - weight) * found[-1])
     return found
+
+
+MEASURES = ("parkinson", "garman_klass", "rogers_satchell", "close_to_close")
+VOL_WINDOWS = (20, 63, 126)
+Candle = tuple[float, float, float, float]
+
+
+def _parkinson(candle: Candle) -> float:
+    _, high, low, _ = candle
+    return math.log(high / low) ** 2 / (4 * math.log(2))
+
+
+def _garman_klass(candle: Candle) -> float:
+    opened, high, low, close = candle
+    body = (2 * math.log(2) - 1) * math.log(close / opened) ** 2
+    return math.log(high / low) ** 2 / 2 - body
+
+
+def _rogers_satchell(candle: Candle) -> float:
+    opened, high, low, close = candle
+    above = math.log(high / close) * math.log(high / opened)
+    return above + math.log(low / close) * math.log(low / opened)
+
+
+def volatilities(
+    candles: Mapping[int, Candle], year: int = 365, *, window: int = 252
+) -> dict[int, dict[str, Any]]:
+    """The row of each session, by its number, from the (open, high, low, close) by session."""
+    found: dict[int, dict[str, Any]] = {}
+    seen: list[Candle] = []
+    before: dict[str, list[float]] = {name: [] for name in MEASURES}
+    atr = None
+    for session in range(min(candles), max(candles) + 1) if candles else ():
+        if session not in candles:
+            last = found[session - 1]
+            filled = last["atr_14"] is not None
+            found[session] = last | {"is_gap": True, "is_filled": filled}
+            continue
+        seen.append(candles[session])
+        row: dict[str, Any] = {"is_gap": False, "is_filled": False}
+        for name, of in zip(
+            MEASURES[:3], (_parkinson, _garman_klass, _rogers_satchell), strict=True
+        ):
+            for n in VOL_WINDOWS:
+                full = len(seen) >= n
+                mean = math.fsum(map(of, seen[-n:])) / n
+                row[f"{name}_{n}"] = math.sqrt(max(mean, 0.0) * year) if full else None
+        for n in VOL_WINDOWS:
+            pairs = itertools.pairwise(seen[-n - 1 :])
+            steps = [math.log(after[3] / former[3]) for former, after in pairs]
+            full = len(steps) == n
+            row[f"close_to_close_{n}"] = statistics.stdev(steps) * math.sqrt(year) if full else None
+        atr = _atr(seen, atr)
+        row["atr_14"] = atr
+        for name in MEASURES:
+            judged = _judged(1, row[f"{name}_20"], before[name], window)
+            row |= {
+                f"z_{name}_20": judged["ret_z_1"],
+                f"outlier_z_{name}_20": judged["outlier_z_1"],
+                f"outlier_iqr_{name}_20": judged["outlier_iqr_1"],
+            }
+        found[session] = row
+    return found
+
+
+def _true_range(former: Candle, candle: Candle) -> float:
+    _, high, low, _ = candle
+    close = former[3]
+    return max(high - low, abs(close - high), abs(close - low))
+
+
+def _atr(seen: list[Candle], before: float | None) -> float | None:
+    """Wilder's average of the true ranges, as after the last candle."""
+    if before is not None:
+        return (before * 13 + _true_range(seen[-2], seen[-1])) / 14
+    if len(seen) <= 14:
+        return None
+    return sum(_true_range(former, candle) for former, candle in itertools.pairwise(seen)) / 14

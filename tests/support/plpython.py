@@ -29,10 +29,11 @@ GD: dict[str, Any] = {}
 
 
 def _execute(query: str) -> None:
-    """Run the one query that a kernel makes: it asks for the module that kernels share."""
-    assert query == "select db.packing()"
-    if "packing" not in GD:
-        compiled(body("functions/db/packing.sql"))()
+    """Run the one query that a kernel makes: it asks for the modules that kernels share."""
+    assert re.fullmatch(r"select \w+\.\w+\(\)(, \w+\.\w+\(\))*", query)
+    for slice_, name in re.findall(r"(\w+)\.(\w+)\(\)", query):
+        if name not in GD:
+            compiled(body(f"functions/{slice_}/{name}.sql"))()
 
 
 FAKE_PLPY = SimpleNamespace(error=_error, execute=_execute)
@@ -43,6 +44,21 @@ def body(path: str) -> str:
     found = re.findall(r"^as \$\$\n(.*?)^\$\$;", (SQL / path).read_text(), re.M | re.S)
     assert len(found) == 1, f"sql/{path} has {len(found)} bodies"
     return found[0]
+
+
+def changed(path: str, *changes: tuple[str, str]) -> str:
+    """The text between the dollars with something changed in it."""
+    text = body(path)
+    for old, new in changes:
+        assert text.count(old) == 1, f"sql/{path} has {text.count(old)} times {old!r}"
+        text = text.replace(old, new)
+    return text
+
+
+def change(path: str, *changes: tuple[str, str]) -> None:
+    """Share a module with something changed in it from now on."""
+    _execute("select db.packing()")
+    compiled(changed(path, *changes))()
 
 
 def compiled(text: str, *arguments: str, gives: str = "") -> Callable[..., Any]:

@@ -6,7 +6,7 @@
 -- What another computation fills comes after that one. features.refresh_asset calls its step.
 --
 -- requires: functions/bars/ladder_kernel.sql, functions/features/returns_kernel.sql
--- requires: functions/features/ema_kernel.sql
+-- requires: functions/features/vol_kernel.sql, functions/features/ema_kernel.sql
 
 create or replace function features.computations()
 returns table (feature_type text, feature_name text, kernel regproc)
@@ -16,6 +16,7 @@ as $$
 values
     ('bars', 'cmc_price_bars_multi_tf', 'bars.ladder_kernel'::regproc),
     ('returns', 'cmc_returns_daily', 'features.returns_kernel'::regproc),
+    ('volatility', 'cmc_vol_daily', 'features.vol_kernel'::regproc),
     ('ema', 'cmc_ema_multi_tf', 'features.ema_kernel'::regproc)
 $$;
 

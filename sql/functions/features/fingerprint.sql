@@ -2,12 +2,13 @@
 --
 --     select features.fingerprint('features.returns_kernel');
 --
--- Digest of the kernel's text and that of db.packing, the versions of numpy and scipy, and the bits that this machine
--- gives for a fixed vector: logarithms of libm, quotients, sums along a row, roots.
+-- Digest of the kernel's text and those of the modules that kernels share, the versions of numpy and
+-- scipy, and the bits that this machine gives for a fixed vector: logarithms of libm, quotients,
+-- sums along a row, roots.
 -- Stored beside each result: where it differs, old and new rows must not be mixed.
 -- Worked out once a session for each text; numpy and scipy cannot change under a running session.
 --
--- requires: functions/db/packing.sql
+-- requires: functions/db/packing.sql, functions/indicators/series.sql, functions/features/daily.sql
 -- needs: plpython3u
 
 create or replace function features.fingerprint(p_kernel regproc)
@@ -16,10 +17,11 @@ language plpython3u
 stable parallel unsafe
 as $$
 text = plpy.execute(
-    "select string_agg(p.prosrc, '' order by p.oid = 'db.packing'::regproc) as both"
-    " from pg_catalog.pg_proc as p where p.oid in ('db.packing'::regproc, "
-    + plpy.quote_literal(p_kernel) + "::regproc)"
-)[0]["both"]
+    "select string_agg(p.prosrc, '' order by w.place) as all"
+    " from unnest(array[" + plpy.quote_literal(p_kernel) + ", 'db.packing', 'indicators.series', 'features.daily']::regproc[])"
+    " with ordinality as w (routine, place)"
+    " join pg_catalog.pg_proc as p on p.oid = w.routine"
+)[0]["all"]
 if text not in SD:
     import hashlib
     import math
@@ -43,4 +45,4 @@ return SD[text]
 $$;
 
 comment on function features.fingerprint(regproc) is
-    'Digest of a kernel''s text, of packing''s, of numpy''s and scipy''s version and of this machine''s arithmetic.';
+    'Digest of a kernel''s text, of the shared modules'', of numpy''s and scipy''s version and of this machine''s arithmetic.';

@@ -14,7 +14,7 @@
 -- requires: functions/features/fingerprints.sql, functions/features/due.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
 -- requires: functions/features/refresh_bars.sql, functions/features/refresh_returns.sql
--- requires: functions/features/refresh_emas.sql
+-- requires: functions/features/refresh_vol.sql, functions/features/refresh_emas.sql
 
 create or replace function features._step_of(p_type text, p_id integer, p_from timestamptz)
 returns table (
@@ -30,6 +30,8 @@ volatile parallel unsafe
 as $$
 begin
     case p_type
+        when 'volatility' then
+            return query select d.* from features.refresh_vol(p_id, p_from) as d;
         when 'ema' then
             return query select d.* from features.refresh_emas(p_id, p_from) as d;
     end case;

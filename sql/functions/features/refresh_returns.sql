@@ -7,31 +7,7 @@
 -- All assets of a set at once: for one new day the calls for each would take longer than the work.
 --
 -- requires: functions/features/returns_kernel.sql, functions/features/replace_rows.sql
--- requires: functions/timemodel/sessions.sql
-
-create or replace function features._sessions(p_session_id text, p_from timestamptz, p_to timestamptz)
-returns timestamptz[]
-language plpgsql
-stable strict parallel safe
-as $$
-begin
-    return (
-        select array_agg(s.time_close order by s.time_close)
-        from timemodel.dim_sessions as d
-        -- A session may end on the day after its date.
-        cross join lateral timemodel.sessions(
-            d.session_id,
-            greatest((p_from at time zone d.timezone)::date - 1, d.calendar_from),
-            (p_to at time zone d.timezone)::date
-        ) as s
-        where d.session_id = p_session_id
-          and s.time_close between p_from and p_to
-    );
-end
-$$;
-
-comment on function features._sessions(text, timestamptz, timestamptz) is
-    'Private: the ts of every scheduled session between two candles, both included.';
+-- requires: functions/features/sessions_between.sql
 
 create or replace function features.refresh_returns(p_ids integer[], p_froms timestamptz[])
 returns table (
@@ -91,7 +67,7 @@ begin
             select
                 c.session_id,
                 row_number() over (order by c.session_id)::integer as place,
-                array_send(features._sessions(c.session_id, min(c.first_ts), max(c.last_ts))) as sessions
+                array_send(features.sessions_between(c.session_id, min(c.first_ts), max(c.last_ts))) as sessions
             from candles as c
             group by c.session_id
         )

@@ -8,6 +8,7 @@ import pytest
 from ta_lab2 import cli
 from ta_lab2.settings import settings
 from tests.support import prices
+from tests.support.contract import DAILY
 
 GOOD = "2020-01-01,BTC,1,3,0.5,2,10"
 
@@ -177,8 +178,8 @@ def test_refresh_prints_its_progress_and_its_total(tmp_path, capsys):
     status, _, err = run(capsys, "refresh", "--assets", "1")
     assert status == 0
     assert "1 more assets done, 1 of 1" in err
-    # Two returns, and of either day's bars with their EMAs as many.
-    assert "refresh_features: 1 assets, 30 rows," in err.splitlines()[-1]
+    # A row a day of every daily table, and of either day's bars with their EMAs 28.
+    assert f"refresh_features: 1 assets, {2 * len(DAILY) + 28} rows," in err.splitlines()[-1]
     assert " 0 rows," in run(capsys, "refresh")[2].splitlines()[-1]
 
 

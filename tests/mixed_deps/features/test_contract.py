@@ -16,6 +16,7 @@ LADDER_KERNEL = "functions/bars/ladder_kernel.sql"
 REFRESH_BARS = "functions/features/refresh_bars.sql"
 EMA_KERNEL = "functions/features/ema_kernel.sql"
 EMA_STEP = "functions/features/refresh_emas.sql"
+SERIES = "functions/indicators/series.sql"
 VERB = "procedures/features/refresh_features.sql"
 
 
@@ -82,10 +83,10 @@ def test_nothing_looks_ahead_at_length(conn):
 def test_a_window_that_reaches_into_the_future_is_found(conn):
     contract.broken(
         conn,
-        KERNEL,
+        SERIES,
         (
-            "mean, deviation = moments(values, ends)",
-            "mean, deviation = (np.roll(each, -9) for each in moments(values, ends))",
+            "mean, deviation = moments(values, ends, window)",
+            "mean, deviation = (np.roll(each, -9) for each in moments(values, ends, window))",
         ),
     )
     contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
@@ -95,6 +96,33 @@ def test_a_window_that_lost_its_past_is_found(conn):
     contract.broken(conn, REFRESH, ("interval '8160 hours'", "interval '2400 hours'"))
     contract.broken(conn, KERNEL, ("        if not whole\n", "        if False\n"))
     contract.is_found(lambda: contract.incremental_equals_full(conn, examples=100, shrink=False))
+
+
+VOL_KERNEL = "functions/features/vol_kernel.sql"
+VOL_STEP = "functions/features/refresh_vol.sql"
+
+
+def test_a_volatility_of_the_next_candle_is_found(conn):
+    mean = "series.means(each, max(start, window - 1), window)"
+    contract.broken(conn, VOL_KERNEL, (f"mean = {mean}", f"mean = np.roll({mean}, -1)"))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
+
+
+def test_a_recurrence_that_goes_on_from_another_row_is_found(connect):
+    contract.broken(
+        connect(),
+        VOL_STEP,
+        ("and v.ts = v_after;", "and v.ts < v_after\n        order by v.ts desc\n        limit 1;"),
+    )
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+
+
+def test_a_recurrence_that_begins_anew_is_found(connect):
+    conn = connect()
+    contract.broken(
+        conn, VOL_KERNEL, ("(p_atr is None or begin", "(begin"), ("atr = p_atr", "atr = None")
+    )
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
 
 
 def test_progress_without_its_past_is_found_in_batches(connect):

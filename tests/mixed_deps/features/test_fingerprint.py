@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support import contract
 
 KERNEL = "functions/features/returns_kernel.sql"
@@ -19,13 +21,20 @@ def test_it_is_the_same_in_every_session(own_db, autocommit):
 
 def test_another_text_of_the_kernel_is_another_arithmetic(tx):
     before = fingerprint(tx)
-    contract.broken(tx, KERNEL, ("SIGMAS = 4", "SIGMAS = 5"))
+    contract.broken(tx, KERNEL, ("WINDOW = 252", "WINDOW = 251"))
     assert fingerprint(tx) != before
     contract.broken(tx, KERNEL)
     assert fingerprint(tx) == before
 
 
-def test_another_packing_is_another_arithmetic_too(tx):
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("functions/db/packing.sql", ("offset=20", "offset = 20")),
+        ("functions/indicators/series.sql", ("SIGMAS = 4", "SIGMAS = 5")),
+    ],
+)
+def test_another_shared_module_is_another_arithmetic_too(tx, path, change):
     before = fingerprint(tx)
-    contract.broken(tx, "functions/db/packing.sql", ("offset=20", "offset = 20"))
+    contract.broken(tx, path, change)
     assert fingerprint(tx) != before

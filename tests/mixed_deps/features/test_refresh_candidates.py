@@ -1,4 +1,4 @@
-"""What a refresh would work on."""
+"""What a refresh would work on, of the returns: the others read the same candles."""
 
 from __future__ import annotations
 

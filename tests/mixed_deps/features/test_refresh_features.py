@@ -13,6 +13,7 @@ import pytest
 from ta_lab2.features import queries
 from ta_lab2.features.errors import RefreshFailed, UnknownAsset
 from tests.support import contract, prices
+from tests.support.contract import COMPUTATIONS, DAILY
 
 ASSETS = (1, 2, 3, 52, 1027)
 
@@ -29,6 +30,10 @@ def conn(own_db, autocommit):
 
 #: From day 1 to day 199, gaps included.
 SESSIONS = 199
+#: What a refresh writes for an asset.
+ROWS = SESSIONS * len(DAILY)
+#: Whose rows stand on candles, and not on what another fills.
+READERS = sorted(["bars", *(each.feature_type for each in DAILY)])
 
 
 def refresh(conn, asset_ids=None, **options) -> list[str]:
@@ -51,10 +56,12 @@ def digest(conn) -> str:
 
 
 def stored(conn):
-    """Every row, as asset, ts and all its bits."""
-    return set(
-        conn.execute("select r.id, r.ts, record_send(r) from features.cmc_returns_daily as r")
-    )
+    """Every row, as table, asset, ts and all its bits."""
+    return {
+        (each.table, *row)
+        for each in DAILY
+        for row in conn.execute(f"select r.id, r.ts, record_send(r) from {each.table} as r")
+    }
 
 
 def full_build(conn) -> str:
@@ -83,9 +90,9 @@ def state(conn):
 def test_a_refresh_says_how_far_it_is_and_a_second_one_writes_nothing(conn):
     lines = refresh(conn)
     assert [line for line in lines if "done" in line][-1].startswith(
-        "refresh_features: 5 more assets done, 5 of 5, 995 rows"
+        f"refresh_features: 5 more assets done, 5 of 5, {5 * ROWS} rows"
     )
-    assert lines[-1].startswith("refresh_features: 5 assets, 995 rows,")
+    assert lines[-1].startswith(f"refresh_features: 5 assets, {5 * ROWS} rows,")
     before = digest(conn)
     assert " 5 assets, 0 rows," in refresh(conn)[-1]
     assert digest(conn) == before
@@ -93,7 +100,7 @@ def test_a_refresh_says_how_far_it_is_and_a_second_one_writes_nothing(conn):
 
 
 def test_only_the_assets_that_are_named_are_refreshed(conn):
-    assert rows_written(refresh(conn, [2, 1027, 2])) == 2 * SESSIONS
+    assert rows_written(refresh(conn, [2, 1027, 2])) == 2 * ROWS
     assert [asset for asset, _, _ in state(conn)] == [2, 1027]
 
 
@@ -112,15 +119,15 @@ def test_an_unknown_asset_is_refused_before_anything_is_done(conn, ids):
 def test_a_dry_run_says_what_is_due_and_writes_nothing(conn):
     lines = refresh(conn, dry_run=True)
     assert "refresh_features: asset 52, returns: 196 candles are due" in lines
-    assert lines[-1] == "refresh_features: 15 computations are due, nothing was written"
+    due = len(ASSETS) * len(COMPUTATIONS)
+    assert lines[-1] == f"refresh_features: {due} computations are due, nothing was written"
     assert state(conn) == []
     refresh(conn)
     prices.put(conn, 3, dict.fromkeys(range(190, 200), 5.0))
     before = digest(conn)
     assert refresh(conn, dry_run=True) == [
-        "refresh_features: asset 3, bars: 10 candles are due",
-        "refresh_features: asset 3, returns: 10 candles are due",
-        "refresh_features: 2 computations are due, nothing was written",
+        *(f"refresh_features: asset 3, {name}: 10 candles are due" for name in READERS),
+        f"refresh_features: {len(READERS)} computations are due, nothing was written",
     ]
     assert digest(conn) == before
     assert "due, nothing" in refresh(conn, [1], rebuild=True, dry_run=True)[-1]
@@ -153,7 +160,7 @@ def test_candles_that_come_change_and_go_end_in_the_bits_of_a_full_build(conn):
     before = stored(conn)
     written = rows_written(refresh(conn))
     # A row that changed is in both, with other values.
-    assert written == len({(asset, ts) for asset, ts, _ in before ^ stored(conn)})
+    assert written == len({row[:-1] for row in before ^ stored(conn)})
     assert digest(conn) == full_build(conn)
 
 
@@ -246,12 +253,12 @@ def test_one_failing_asset_is_recorded_and_the_others_go_on(conn):
     lines = refresh(conn)
     assert any(line.startswith("refresh_features: asset 3 failed: ") for line in lines)
     assert lines[-1].endswith(", 1 failed")
-    assert rows_written(lines) == 4 * SESSIONS
+    assert rows_written(lines) == 4 * ROWS
     failed = [row for row in state(conn) if row[2]]
     assert [row[0] for row in failed] == [3]
     assert failed[0][2].startswith("23514: ")
     conn.execute("alter table features.cmc_returns_daily drop constraint not_today")
-    assert rows_written(refresh(conn)) == SESSIONS
+    assert rows_written(refresh(conn)) == ROWS
     assert state(conn) == [(asset, True, None) for asset in ASSETS]
 
 
@@ -274,15 +281,17 @@ def test_a_candle_that_comes_while_its_asset_is_refreshed_is_taken_by_the_next(
         run = pool.submit(refresh, slow, [1])
         wait_for_sleep(conn, slow.info.backend_pid)
         prices.put(conn, 1, {200: 9.0})
-        assert rows_written(run.result()) == SESSIONS
+        first = rows_written(run.result())
     conn.execute("drop trigger dawdle on features.cmc_returns_daily")
-    assert rows_written(refresh(conn)) == 1 + 4 * SESSIONS
+    # The steps after the slow one have seen it.
+    assert first == ROWS + len(DAILY) - 1
+    assert rows_written(refresh(conn)) == 1 + 4 * ROWS
     assert digest(conn) == full_build(conn)
 
 
 def test_the_app_may_refresh_and_the_reader_may_only_look(conn):
     conn.execute("set role ta_lab2_app")
-    assert rows_written(refresh(conn)) == 5 * SESSIONS
+    assert rows_written(refresh(conn)) == 5 * ROWS
     conn.execute("set role ta_lab2_reader")
     for table, count in (("cmc_returns_daily", 5 * SESSIONS), ("refresh_state", 5)):
         assert conn.execute(f"select count(*) from published.{table}").fetchone() == (count,)

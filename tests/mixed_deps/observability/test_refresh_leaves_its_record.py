@@ -13,9 +13,12 @@ from ta_lab2.features import queries as features
 from ta_lab2.features.errors import RefreshFailed
 from ta_lab2.observability import queries
 from tests.support import contract, prices, servers
+from tests.support.contract import DAILY
 
 ASSETS = (1, 2, 3, 52, 1027)
 DAYS = 60
+#: What a refresh writes for an asset.
+ROWS = DAYS * len(DAILY)
 RUN_METRICS = {
     f"refresh_features.run.{name}"
     for name in ("assets", "failed", "rows_read", "rows_written", "rows_unchanged", "seconds")
@@ -124,10 +127,12 @@ def measured(conn, run):
 
 
 def stored(conn):
-    """Every row of the returns, as asset, ts and all its bits."""
-    return set(
-        conn.execute("select r.id, r.ts, record_send(r) from features.cmc_returns_daily as r")
-    )
+    """Every row, as table, asset, ts and all its bits."""
+    return {
+        (each.table, *row)
+        for each in DAILY
+        for row in conn.execute(f"select r.id, r.ts, record_send(r) from {each.table} as r")
+    }
 
 
 def test_a_full_build_counts_what_it_read_and_wrote(conn):
@@ -135,16 +140,16 @@ def test_a_full_build_counts_what_it_read_and_wrote(conn):
     (run,) = runs(conn)
     found = measured(conn, run)
     for asset in ASSETS:
-        assert (found["rows_read", asset], found["rows_written", asset]) == (DAYS, DAYS)
+        assert (found["rows_read", asset], found["rows_written", asset]) == (ROWS, ROWS)
         assert found["rows_unchanged", asset] == 0
         assert found["seconds", asset] > 0
-    assert found["rows_written", None] == found["rows_read", None] == len(ASSETS) * DAYS
+    assert found["rows_written", None] == found["rows_read", None] == len(ASSETS) * ROWS
     assert (found["assets", None], found["failed", None]) == (len(ASSETS), 0)
     (root,) = rows(conn, "traces", "t.trace_id = %s", run["workflow_id"])
     assert found["seconds", None] == (root["end_time"] - root["start_time"]).total_seconds()
     for counted in (run["metadata"], root["metadata"]):
         assert (counted["assets"], counted["failed"], counted["left_to_others"]) == (5, 0, 0)
-        assert counted["rows_written"] == len(ASSETS) * DAYS
+        assert counted["rows_written"] == len(ASSETS) * ROWS
 
 
 def test_rows_written_are_counted_per_asset_and_in_all(conn):
@@ -155,10 +160,10 @@ def test_rows_written_are_counted_per_asset_and_in_all(conn):
     prices.drop(conn, 3, [DAYS - 1])
     refresh(conn)
     # A row that changed is in both, with other values.
-    changed = {(asset, ts) for asset, ts, _ in before ^ stored(conn)}
+    changed = {row[:-1] for row in before ^ stored(conn)}
     found = measured(conn, runs(conn)[-1])
     for asset in (1, 2, 3):
-        written = sum(1 for id_, _ in changed if id_ == asset)
+        written = sum(1 for _, id_, _ in changed if id_ == asset)
         assert found["rows_written", asset] == written > 0
         assert found["rows_read", asset] > 0
         assert found["rows_unchanged", asset] >= 0
@@ -421,7 +426,7 @@ def test_a_run_that_was_killed_while_it_was_closed_is_closed_once(conn, own_db, 
     killed, last = runs(conn)
     assert (killed["status"], last["status"]) == ("abandoned", "done")
     # It had done all of its assets; the next one found nothing to do.
-    assert killed["metadata"]["rows_written"] == len(ASSETS) * DAYS
+    assert killed["metadata"]["rows_written"] == len(ASSETS) * ROWS
     children = rows(conn, "traces", "t.parent_id is not null")
     assert sorted(each["metadata"]["id"] for each in children) == sorted(ASSETS)
     assert {each["parent_id"] for each in children} == {killed["workflow_id"]}

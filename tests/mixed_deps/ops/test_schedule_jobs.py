@@ -120,6 +120,7 @@ def test_pg_cron_really_runs_the_refresh_as_the_app(cron):
         wait(cron, IDLE)
         for table in (
             "features.cmc_returns_daily",
+            "features.cmc_vol_daily",
             "features.feature_state",
             "features.refresh_state",
             "bars.cmc_price_histories7",

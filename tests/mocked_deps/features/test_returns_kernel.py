@@ -40,18 +40,9 @@ COLUMNS = {
 }
 
 
-def text_with(*changes: tuple[str, str]) -> str:
-    """The shipped kernel with something changed in it."""
-    text = plpython.body(FILE)
-    for old, new in changes:
-        assert text.count(old) == 1, f"the kernel has {text.count(old)} times {old!r}"
-        text = text.replace(old, new)
-    return text
-
-
-def kernel(window: int = 252, *changes: tuple[str, str]):
+def kernel(window: int = 252):
     """The shipped kernel, with a shorter window where a test can't afford the real one."""
-    text = text_with(("WINDOW = 252\n", f"WINDOW = {window}\n"), *changes)
+    text = plpython.changed(FILE, ("WINDOW = 252\n", f"WINDOW = {window}\n"))
     return plpython.compiled(text, *ARGUMENTS)
 
 
@@ -298,84 +289,14 @@ def test_a_candle_outside_the_sessions_is_an_error_that_names_it():
     assert "2000-01-02T00:00:00.000005Z" in caught.value.facts["detail"]
 
 
-def part(name: str, *changes: tuple[str, str]):
-    """A function of the kernel's own."""
-    text = text_with(*changes).split("after = packing.unpack(")[0]
-    return plpython.compiled(text, gives=name)()
-
-
-def strided_differs_in(*changes: tuple[str, str]) -> list[str]:
-    """The parts of the kernel that give other bits for strided input than for contiguous."""
-    values = np.random.default_rng(4).normal(size=(1200, 3))
-    inputs = values[:, 1], np.ascontiguousarray(values[:, 1])
-    found = {}
-    for name, call in {
-        "moments": lambda routine, x: routine(x, np.arange(252, len(x))),
-        "outside": lambda routine, x: [routine(x, np.arange(252, len(x)))],
-        "scores": lambda routine, x: routine(x, np.zeros(len(x), int), np.ones(len(x), bool)),
-        "logs": lambda routine, x: [routine(np.abs(x))],
-    }.items():
-        routine = part(name, *changes)
-        found[name] = [[each.tobytes() for each in call(routine, x)] for x in inputs]
-    return [name for name, (one, other) in found.items() if one != other]
-
-
-def test_strided_input_gives_the_bits_of_contiguous_input():
-    assert strided_differs_in() == []
-
-
-def test_sums_that_follow_the_layout_of_their_input_are_found():
-    fault = (
-        'block = np.array(windows[stretch(starts[part])], order="C")',
-        "block = laid(windows[stretch(starts[part])], values)",
-    )
-    helper = (
-        "def moments(",
-        "def laid(windows, values):\n"
-        "    return np.array(windows, order='C' if values.strides == (8,) else 'F')\n\n\n"
-        "def moments(",
-    )
-    assert "moments" in strided_differs_in(fault, helper)
-
-
-def test_one_window_alone_gives_the_bits_that_it_gives_among_many():
-    values = np.random.default_rng(5).normal(size=1500)
-    means, deviations = part("moments")(values, np.arange(251, 1500))
-    for end in (251, 252, 506, 507, 900, 1499):
-        mean, deviation = part("moments")(values[: end + 1], np.array([end]))
-        assert mean.tobytes() == means[end - 251 : end - 250].tobytes()
-        assert deviation.tobytes() == deviations[end - 251 : end - 250].tobytes()
-
-
-def test_the_flags_of_the_quartiles_are_those_of_every_window_by_itself():
-    chance = np.random.default_rng(6)
-    for values in (
-        chance.normal(size=700),
-        chance.standard_t(2, size=700),
-        chance.integers(-2, 3, 700) * 1.0,
-        np.where(chance.random(700) < 0.02, chance.normal(size=700), 0.25),
-    ):
-        found = part("outside")(values, np.arange(252, 700))
-        some = np.sort(chance.choice(np.arange(252, 700), 60, replace=False))
-        assert (part("outside")(values, some) == found[some - 252]).all()
-        for at, flag in enumerate(found):
-            low, high = np.quantile(values[at : at + 252], [0.25, 0.75])
-            reach = 1.5 * (high - low)
-            # numpy's quantile rounds otherwise: what lies on a fence is not told by it.
-            if (
-                min(abs(values[at + 252] - low + reach), abs(values[at + 252] - high - reach))
-                > 1e-12
-            ):
-                assert flag == (not low - reach <= values[at + 252] <= high + reach), at
-
-
 PROBE = """
 import hashlib, json, sys
 root, changes = json.loads(sys.argv[1])
 sys.path[:0] = [root]
 from tests.mocked_deps.features import test_returns_kernel as here
-routine = here.kernel(252, *changes)
-print(hashlib.sha256(here.run(routine, here.market(900, without=13))[-1]).hexdigest())
+from tests.support import plpython
+plpython.change("functions/indicators/series.sql", *changes)
+print(hashlib.sha256(here.run(here.kernel(), here.market(900, without=13))[-1]).hexdigest())
 """
 FEATURES = [
     name
@@ -385,7 +306,10 @@ FEATURES = [
 
 
 def digests_by_processor(*changes: tuple[str, str]) -> set[str]:
-    """What the kernel gives on a processor as it is, without AVX-512, and without anything."""
+    """What the kernel gives on a processor as it is, without AVX-512, and without anything.
+
+    With something changed in the text that kernels share.
+    """
     digests = set()
     for off in ("", " ".join(name for name in FEATURES if "512" in name), " ".join(FEATURES)):
         done = subprocess.run(

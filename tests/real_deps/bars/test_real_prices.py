@@ -8,8 +8,10 @@ from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import psycopg
 import pytest
+import talib
 
 from ta_lab2.bars import ingest, queries
 from ta_lab2.features import queries as features
@@ -88,6 +90,31 @@ def digests(conn):
     ).fetchone()
 
 
+def atr_against_ta_lib(conn):
+    """The largest relative difference, of every candle of every asset."""
+    largest = 0.0
+    for (asset,) in conn.execute("select a.id from bars.dim_assets as a").fetchall():
+        found = conn.execute(
+            """
+            select p.high, p.low, p.close, v.atr_14
+            from features.cmc_vol_daily as v
+            join bars.cmc_price_histories7 as p using (id, ts)
+            where v.id = %s
+            order by v.ts
+            """,
+            (asset,),
+        ).fetchall()
+        high, low, close, atr = np.array(found, float).T
+        expected = talib.ATR(high, low, close, 14)
+        assert (
+            np.isnan(expected).tolist()
+            == np.isnan(atr).tolist()
+            == [True] * 14 + [False] * (len(atr) - 14)
+        )
+        largest = max(largest, float(np.max(np.abs(atr / expected - 1)[14:])))
+    return largest
+
+
 def test_the_daily_files_the_exports_and_their_returns(own_db, autocommit):
     conn = autocommit(own_db)
 
@@ -109,6 +136,7 @@ def test_the_daily_files_the_exports_and_their_returns(own_db, autocommit):
         "select max(abs(r.ret_log_1)) from features.cmc_returns_daily as r where r.id = 1"
     ).fetchone()
     assert largest[0] == pytest.approx(0.675, abs=0.0005)
+    assert atr_against_ta_lib(conn) < 1e-12
     # Chainlink lacks 2022-07-31: no return that day nor on the next.
     assert returns_of(conn, "2022-07-31") == (None,)
     assert returns_of(conn, "2022-08-01") == (None,)
@@ -187,4 +215,5 @@ def test_every_day_of_the_equity_s_file_is_a_session_of_its_exchange(own_db, aut
         from features.cmc_returns_daily as r
         """
     ).fetchone()
+    assert atr_against_ta_lib(conn) < 1e-12
     assert gaps == (5241, 0, 5241 - 252, pytest.approx(0.131, abs=0.0005))
