@@ -90,7 +90,8 @@ def _with_pandas(part: pd.DataFrame) -> pd.DataFrame:
 
 KERNEL = plpython.compiled(
     plpython.body("functions/features/returns_kernel.sql"),
-    *("p_id", "p_sessions", "p_ts", "p_close", "p_whole", "p_after", "p_stored"),
+    *("p_ids", "p_calendars", "p_sessions", "p_ts", "p_close"),
+    *("p_whole", "p_after", "p_stored"),
 )
 
 
@@ -122,13 +123,25 @@ def _read(conn: psycopg.Connection, query: str) -> np.ndarray:
 
 
 def _with_kernel(candles: np.ndarray, *, last_only: bool) -> Iterator[bytes]:
-    """The packed rows of each asset."""
+    """The packed rows: whole histories an asset at a time, one day of all at once."""
     ids, starts = np.unique(candles["id"], return_index=True)
-    for asset, part in zip(ids.tolist(), np.split(candles, starts[1:]), strict=True):
-        ts = array(1184, part["ts"])
-        after = int(part["ts"][-2]) if last_only else NEVER
-        close = array(701, part["close"])
-        yield KERNEL(asset, ts, ts, close, not last_only, struct.pack(">q", after), None)[-1]
+    parts = np.split(candles, starts[1:])
+    size = len(ids) if last_only else 1
+    for at in range(0, len(ids), size):
+        some = parts[at : at + size]
+        ts = [array(1184, part["ts"]) for part in some]
+        after = [part["ts"][-2] if last_only else NEVER for part in some]
+        yield KERNEL(
+            ids[at : at + size].tolist(),
+            # The candles have no gaps: the longest of them is a calendar of all.
+            [1] * len(some),
+            [max(ts, key=len)],
+            ts,
+            [array(701, part["close"]) for part in some],
+            [not last_only] * len(some),
+            array(1184, np.array(after)),
+            None,
+        )[-1]
 
 
 def array(kind: int, values: np.ndarray) -> bytes:

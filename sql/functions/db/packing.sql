@@ -143,7 +143,8 @@ def differences(columns, stored, keys):
     """What turns the stored rows into those of the columns, and how many stay as they are.
 
     ``stale`` has the keys of the stored rows that go, as one array for each key column;
-    ``packed`` the rows that come; ``changed`` counts the rows that came, went or changed.
+    ``packed`` the rows that come, ``chosen`` their places among the columns', ``replaced`` the
+    places of those that a stale one goes for; ``changed`` counts those that came, went or changed.
     """
     layout = [("count", ">i4")]
     for n, ((_, form), _, _) in enumerate(columns[:keys]):
@@ -151,21 +152,25 @@ def differences(columns, stored, keys):
     key = np.dtype(layout)
     end = key.itemsize
     stored = {record[:end]: record for record in stored or ()}
-    kept, chosen, replaced = set(), [], 0
+    kept, chosen, replaced = set(), np.arange(len(columns[0][1])), []
     if stored:
+        chosen = []
         for n, record in enumerate(records(columns)):
             old = stored.get(record[:end])
             if old == record:
                 kept.add(record[:end])
             else:
                 chosen.append(n)
-                replaced += old is not None
+                if old is not None:
+                    replaced.append(n)
         columns = part(columns, chosen)
     stale = np.frombuffer(b"".join(each for each in stored if each not in kept), key)
     return SimpleNamespace(
         unchanged=len(kept),
         stale=[stale[f"value{n}"].astype(columns[n][0][1][1:]) for n in range(keys)],
-        changed=len(columns[0][1]) + len(stored) - len(kept) - replaced,
+        changed=len(chosen) + len(stale) - len(replaced),
+        chosen=np.array(chosen, int),
+        replaced=np.array(replaced, int),
         packed=tuples(columns),
     )
 

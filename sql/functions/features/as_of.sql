@@ -70,7 +70,8 @@ begin
 
     v_returns := (
         features.returns_kernel(
-            p_id, array_send(v_candles.sessions), v_candles.ts, v_candles.close, true, c_begin, null
+            array[p_id], '{1}', array[array_send(v_candles.sessions)], array[v_candles.ts],
+            array[v_candles.close], '{t}', array_send(array['-infinity'::timestamptz]), null
         )
     ).packed;
     v_vol := (

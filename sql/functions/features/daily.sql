@@ -23,8 +23,10 @@ import numpy as np
 
 def places(sessions, ts, asset):
     """Where each candle stands among the sessions; an error that names the first that belongs to none."""
-    place = np.minimum(np.searchsorted(sessions, ts), len(sessions) - 1)
-    strays = np.flatnonzero(sessions[place] != ts)
+    place = np.searchsorted(sessions, ts)
+    strays = np.arange(len(ts))
+    if len(sessions):
+        strays = np.flatnonzero(sessions.take(place, mode="clip") != ts)
     if len(strays):
         plpy.error(
             "a candle belongs to no session",

@@ -17,37 +17,59 @@ set plan_cache_mode = force_generic_plan
 as $$
 begin
     return query
-    select w.id, w.feature_type, w.from_ts
-    from (
+    with computed as (
         select
             a.id,
             c.feature_type,
-            case
-                when p_rebuild or s.fingerprint is distinct from c.fingerprint
-                    then '-infinity'
-                else least(
-                    (
-                        select min(d.from_ts)
-                        from bars.dirty_range as d
-                        where d.id = a.id
-                          and d.consumer = c.feature_type
-                    ),
-                    case when r.reads = 'cmc_price_histories7' then (
-                        select b.ts
-                        from bars.cmc_price_histories7 as b
-                        where b.id = a.id
-                          and b.ts > coalesce(s.last_processed_ts, '-infinity')
-                        order by b.ts
-                        limit 1
-                    ) end
-                )
-            end as from_ts
+            s.last_processed_ts,
+            r.reads = 'cmc_price_histories7' as reads_candles,
+            p_rebuild or s.fingerprint is distinct from c.fingerprint as is_whole
         from unnest(p_ids) as a (id)
         cross join jsonb_each_text(p_fingerprints) as c (feature_type, fingerprint)
         join bars.dim_consumers as r on r.consumer = c.feature_type
         left join features.feature_state as s
             on s.id = a.id
             and s.feature_type = c.feature_type
+    ),
+
+    -- What reads candles has mostly come as far as its neighbour.
+    newer as materialized (
+        select l.id, l.last_processed_ts, b.ts
+        from (
+            select distinct c.id, c.last_processed_ts
+            from computed as c
+            where c.reads_candles
+              and not c.is_whole
+        ) as l
+        cross join lateral (
+            select p.ts
+            from bars.cmc_price_histories7 as p
+            where p.id = l.id
+              and p.ts > coalesce(l.last_processed_ts, '-infinity')
+            order by p.ts
+            limit 1
+        ) as b
+    ),
+
+    dirty as (
+        select d.id, d.consumer, min(d.from_ts) as from_ts
+        from bars.dirty_range as d
+        where d.id = any (p_ids)
+        group by d.id, d.consumer
+    )
+
+    select w.id, w.feature_type, w.from_ts
+    from (
+        select
+            c.id,
+            c.feature_type,
+            case when c.is_whole then '-infinity' else least(d.from_ts, n.ts) end as from_ts
+        from computed as c
+        left join dirty as d on d.id = c.id and d.consumer = c.feature_type
+        left join newer as n
+            on c.reads_candles
+            and n.id = c.id
+            and n.last_processed_ts is not distinct from c.last_processed_ts
     ) as w
     where w.from_ts is not null;
 end

@@ -34,10 +34,6 @@ volatile parallel unsafe
 as $$
 begin
     case p_type
-        when 'bars' then
-            return query select d.* from features.refresh_bars(p_id, p_from) as d;
-        when 'returns' then
-            return query select d.* from features.refresh_returns(p_id, p_from) as d;
         when 'volatility' then
             return query select d.* from features.refresh_vol(p_id, p_from) as d;
         when 'indicators' then
@@ -73,15 +69,22 @@ language plpgsql
 volatile parallel unsafe
 as $$
 begin
-    return query
-    select a.id, d.*
-    from unnest(p_ids, p_froms) as a (id, from_ts)
-    cross join lateral features._step_of(p_type, a.id, a.from_ts) as d;
+    case p_type
+        when 'bars' then
+            return query select d.* from features.refresh_bars(p_ids, p_froms) as d;
+        when 'returns' then
+            return query select d.* from features.refresh_returns(p_ids, p_froms) as d;
+        else
+            return query
+            select a.id, d.*
+            from unnest(p_ids, p_froms) as a (id, from_ts)
+            cross join lateral features._step_of(p_type, a.id, a.from_ts) as d;
+    end case;
 end
 $$;
 
 comment on function features._step_of(text, integer[], timestamptz[]) is
-    'Private: runs the step of a computation for each asset of a set.';
+    'Private: runs the step of a computation for a set, or for each asset of it.';
 
 create or replace function features._tell_of_rebuilds(
     p_verb text,

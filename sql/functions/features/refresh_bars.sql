@@ -8,6 +8,19 @@
 --
 -- requires: functions/bars/ladder.sql, functions/features/replace_rows.sql
 
+create or replace function features._bars_state(p_first timestamptz, p_tf_ids integer[])
+returns bytea
+language sql
+immutable parallel safe
+as $$
+select convert_to(
+    jsonb_build_object('first', p_first at time zone 'UTC', 'timeframes', p_tf_ids)::text, 'UTF8'
+)
+$$;
+
+comment on function features._bars_state(timestamptz, integer[]) is
+    'Private: the state of bars, which is the first candle and the timeframes that were built.';
+
 create or replace function features.refresh_bars(p_id integer, p_from timestamptz)
 returns table (
     rows_read bigint,
@@ -108,12 +121,60 @@ begin
         where b.id = p_id;
     end if;
     return query
-    select v_read, v_written, v_unchanged, v_changed, v_last,
-        convert_to(
-            jsonb_build_object('first', v_first at time zone 'UTC', 'timeframes', v_active)::text, 'UTF8'
-        );
+    select v_read, v_written, v_unchanged, v_changed, v_last, features._bars_state(v_first, v_active);
 end
 $$;
 
 comment on function features.refresh_bars(integer, timestamptz) is
     'Brings cmc_price_bars_multi_tf up to date for one asset from a ts on; counts, range and progress for refresh_asset.';
+
+-- Nothing is computed without a timeframe, so nothing can be missed, and no asset is due for ever:
+-- one statement says of the whole set how far its candles go.
+create or replace function features.refresh_bars(p_ids integer[], p_froms timestamptz[])
+returns table (
+    id integer,
+    rows_read bigint,
+    rows_written bigint,
+    rows_unchanged bigint,
+    changed_from timestamptz,
+    last_ts timestamptz,
+    state bytea
+)
+language plpgsql
+volatile parallel unsafe
+as $$
+begin
+    if exists (select from timemodel.dim_timeframe as t where t.is_active) then
+        return query
+        select a.id, d.*
+        from unnest(p_ids, p_froms) as a (id, from_ts)
+        cross join lateral features.refresh_bars(a.id, a.from_ts) as d;
+        return;
+    end if;
+    return query
+    select
+        a.id, 0::bigint, 0::bigint, 0::bigint, 'infinity'::timestamptz, c.last_ts,
+        features._bars_state(c.first_ts, '{}')
+    from unnest(p_ids) as a (id)
+    cross join lateral (
+        select
+            (
+                select b.ts
+                from bars.cmc_price_histories7 as b
+                where b.id = a.id
+                order by b.ts
+                limit 1
+            ) as first_ts,
+            (
+                select b.ts
+                from bars.cmc_price_histories7 as b
+                where b.id = a.id
+                order by b.ts desc
+                limit 1
+            ) as last_ts
+    ) as c;
+end
+$$;
+
+comment on function features.refresh_bars(integer[], timestamptz[]) is
+    'Brings cmc_price_bars_multi_tf up to date for assets, each from a ts on; at once for all where no timeframe is active.';

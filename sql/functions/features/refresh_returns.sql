@@ -1,15 +1,17 @@
--- features.refresh_returns(p_id, p_from): bring one asset's returns up to date, as what it did.
+-- features.refresh_returns(p_ids, p_froms): bring the returns of assets up to date, as what it did for each.
 --
---     select d.rows_written from features.refresh_returns(1, '-infinity') as d;
+--     select d.id, d.rows_written from features.refresh_returns('{1}', '{-infinity}') as d;
 --
--- The pattern of every step of features.refresh_asset, which takes the dirty ranges before and
+-- The pattern of every step of features.refresh_assets, which takes the dirty ranges before and
 -- keeps the progress after it: read the candles, let the kernel work out what differs, write that.
+-- All assets of a set at once: for one new day the calls for each would take longer than the work.
 --
 -- requires: functions/features/returns_kernel.sql, functions/features/replace_rows.sql
 -- requires: functions/features/sessions_between.sql
 
-create or replace function features.refresh_returns(p_id integer, p_from timestamptz)
+create or replace function features.refresh_returns(p_ids integer[], p_froms timestamptz[])
 returns table (
+    id integer,
     rows_read bigint,
     rows_written bigint,
     rows_unchanged bigint,
@@ -23,53 +25,103 @@ volatile parallel unsafe
 set enable_seqscan = off
 as $$
 declare
-    -- 400 days: enough for 252 values of the 30-session return and one more, with some gaps.
-    v_start    timestamptz := p_from - interval '9600 hours';
-    v_after    timestamptz;
-    v_sessions bytea;
-    v_ts       bytea;
-    v_close    bytea;
-    v_read     bigint;
-    v_stored   bytea[];
-    v_kernel   record;
+    -- 340 sessions: enough for 252 values of the 30-session return and one more, with some gaps.
+    v_starts timestamptz[] := array(
+        select a.from_ts - interval '8160 hours' * 7 / s.trading_days_per_week
+        from unnest(p_ids, p_froms) with ordinality as a (id, from_ts, place)
+        join bars.dim_assets as i using (id)
+        join timemodel.dim_sessions as s using (session_id)
+        order by a.place
+    );
+    v_least  timestamptz;
+    v_read   record;
+    v_stored bytea[];
+    v_kernel record;
 begin
     loop
+        -- Only a bound that is known before the read leaves partitions out.
+        v_least := (select min(a.start_ts) from unnest(v_starts) as a (start_ts));
         -- Rows stand from the first candle to the last, gaps included. So whatever happened at
-        -- p_from, the rows up to the candle before it stay, and every later one may come, change or go.
-        select
-            array_send(features.sessions_between(p_id, min(b.ts), max(b.ts))),
-            array_send(array_agg(b.ts order by b.ts)),
-            array_send(array_agg(b.close order by b.ts)),
-            coalesce(max(b.ts) filter (where b.ts < p_from), '-infinity'),
-            count(*)
-        into v_sessions, v_ts, v_close, v_after, v_read
-        from bars.cmc_price_histories7 as b
-        where b.id = p_id
-          and b.ts >= v_start;
+        -- from_ts, the rows up to the candle before it stay, and every later one may come, change or go.
+        with candles as materialized (
+            select a.id, a.start_ts, i.session_id, c.*
+            from unnest(p_ids, p_froms, v_starts) as a (id, from_ts, start_ts)
+            join bars.dim_assets as i on i.id = a.id
+            cross join lateral (
+                select
+                    -- The kernel puts them in order: read in order, every partition would be asked.
+                    array_send(array_agg(b.ts)) as ts,
+                    array_send(array_agg(b.close)) as close,
+                    coalesce(max(b.ts) filter (where b.ts < a.from_ts), '-infinity') as after_ts,
+                    min(b.ts) as first_ts,
+                    max(b.ts) as last_ts,
+                    count(*) as candles
+                from bars.cmc_price_histories7 as b
+                where b.id = a.id
+                  and b.ts >= a.start_ts
+                  and b.ts >= v_least
+            ) as c
+        ),
 
-        select array_agg(record_send(r))
+        calendars as (
+            select
+                c.session_id,
+                row_number() over (order by c.session_id)::integer as place,
+                array_send(features.sessions_between(c.session_id, min(c.first_ts), max(c.last_ts))) as sessions
+            from candles as c
+            group by c.session_id
+        )
+
+        select
+            array_agg(k.place order by c.id) as calendars,
+            (select array_agg(s.sessions order by s.place) from calendars as s) as sessions,
+            array_agg(c.ts order by c.id) as ts,
+            array_agg(c.close order by c.id) as close,
+            array_agg(c.after_ts order by c.id) as after_ts,
+            array_agg(c.start_ts = '-infinity' order by c.id) as is_whole,
+            array_agg(c.candles order by c.id) as candles
+        into v_read
+        from candles as c
+        join calendars as k using (session_id);
+
+        select array_agg(s.record)
         into v_stored
-        from features.cmc_returns_daily as r
-        where r.id = p_id
-          and r.ts > v_after;
+        from unnest(p_ids, v_read.after_ts) as a (id, after_ts)
+        cross join lateral (
+            select record_send(r) as record
+            from features.cmc_returns_daily as r
+            where r.id = a.id
+              and r.ts > a.after_ts
+            -- Keeps it a search for each asset: a join of an empty table is planned as a scan of it.
+            offset 0
+        ) as s;
 
         select k.*
         into v_kernel
         from features.returns_kernel(
-            p_id, v_sessions, v_ts, v_close, v_start = '-infinity', timestamptz_send(v_after), v_stored
+            p_ids, v_read.calendars, v_read.sessions, v_read.ts, v_read.close,
+            v_read.is_whole, array_send(v_read.after_ts), v_stored
         ) as k;
-        exit when v_kernel.complete;
-        -- A young asset, or gaps that spread 252 values over more candles.
-        v_start := '-infinity';
+        exit when v_kernel.incomplete = '{}';
+        -- Young assets, or gaps that spread 252 values over more candles.
+        v_starts := array(
+            select case when a.id = any (v_kernel.incomplete) then '-infinity' else a.start_ts end
+            from unnest(p_ids, v_starts) with ordinality as a (id, start_ts, place)
+            order by a.place
+        );
     end loop;
 
     perform features.replace_rows(
-        'features.cmc_returns_daily', p_id, v_kernel.stale, v_kernel.packed
+        'features.cmc_returns_daily', v_kernel.stale_ids, v_kernel.stale, v_kernel.packed
     );
     return query
-    select v_read, v_kernel.changed::bigint, v_kernel.unchanged::bigint, v_after, v_kernel.last_ts, null::bytea;
+    select
+        a.id, a.rows_read, a.changed::bigint, a.unchanged::bigint, a.after_ts, a.last_ts, null::bytea
+    from unnest(
+        p_ids, v_read.candles, v_kernel.changed, v_kernel.unchanged, v_read.after_ts, v_kernel.last_ts
+    ) as a (id, rows_read, changed, unchanged, after_ts, last_ts);
 end
 $$;
 
-comment on function features.refresh_returns(integer, timestamptz) is
-    'Brings cmc_returns_daily up to date for one asset from a ts on; counts, range and progress for refresh_asset.';
+comment on function features.refresh_returns(integer[], timestamptz[]) is
+    'Brings cmc_returns_daily up to date for assets, each from a ts on; counts, range and progress for refresh_assets.';

@@ -1,6 +1,6 @@
--- features.replace_rows(p_target, p_id, [p_stale_tf_ids,] p_stale, p_packed): put packed rows where an asset's stale ones are, as void.
+-- features.replace_rows(p_target, p_id|p_stale_ids, [p_stale_tf_ids,] p_stale, p_packed): put packed rows where stale ones are, as void.
 --
---     perform features.replace_rows('features.cmc_returns_daily', 1, k.stale, k.packed);
+--     perform features.replace_rows('features.cmc_returns_daily', k.stale_ids, k.stale, k.packed);
 --     perform features.replace_rows('features.cmc_ema_multi_tf', 1, k.stale_tf_ids, k.stale, k.packed);
 --
 -- The way out of every kernel: a row that changed is among the stale keys and the packed rows,
@@ -31,6 +31,33 @@ $$;
 
 comment on function features.replace_rows(regclass, integer, timestamptz[], bytea) is
     'Deletes the rows of one asset with the stale keys and appends the packed ones.';
+
+create or replace function features.replace_rows(
+    p_target regclass,
+    p_stale_ids integer[],
+    p_stale timestamptz[],
+    p_packed bytea
+)
+returns void
+language plpgsql
+volatile parallel unsafe
+as $$
+begin
+    if p_stale <> '{}' then
+        execute format(
+            'delete from %s as r using unnest($1, $2) as s (id, ts) where r.id = s.id and r.ts = s.ts',
+            p_target
+        )
+        using p_stale_ids, p_stale;
+    end if;
+    if p_packed <> '' then
+        perform features.copy_in(p_target, p_packed);
+    end if;
+end
+$$;
+
+comment on function features.replace_rows(regclass, integer[], timestamptz[], bytea) is
+    'Deletes the rows with the stale keys of asset and ts, and appends the packed ones.';
 
 -- The keys' time has bounds of its own, because only they leave partitions out.
 create or replace function features.replace_rows(

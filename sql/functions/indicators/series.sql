@@ -5,7 +5,8 @@
 --     mean, deviation = series.moments(values, 251, 252)
 --
 -- Shared by kernels as db.packing is, and part of every fingerprint too. `first` is the first place
--- of a series that is asked for; a window is so many values, the last of them included.
+-- of a series that is asked for, or an array of places; a window is so many values, the last of
+-- them included.
 --
 -- Every result depends on its own window alone, whatever is computed beside it: sums run along
 -- contiguous rows, deviations take two passes, and logarithms are libm's, because numpy's
@@ -47,34 +48,49 @@ def windows_of(values, window):
     return np.lib.stride_tricks.sliding_window_view(values, window)
 
 
-def blocks(values, first, window):
-    """The windows that end at value first, first + 1, ..., a block of rows at a time, with its place."""
-    if len(values) > first:
-        windows = windows_of(values, window)[first - window + 1 :]
+def stretch(places):
+    """The places, as a slice where each follows on the one before: what is read so is not copied."""
+    if len(places) and places[-1] - places[0] == len(places) - 1:
+        return slice(places[0], places[-1] + 1)
+    return places
+
+
+def asked(values, first):
+    """The places that are asked for."""
+    return first if isinstance(first, np.ndarray) else np.arange(first, len(values))
+
+
+def blocks(values, ends, window):
+    """The windows that end at these places, a block of rows at a time, with its place."""
+    if len(ends):
+        windows = windows_of(values, window)
+        starts = ends - (window - 1)
         rows = max(NUMBERS // window, 1)
-        for at in range(0, len(windows), rows):
+        for at in range(0, len(ends), rows):
             part = slice(at, at + rows)
-            yield part, np.array(windows[part], order="C")
+            yield part, np.array(windows[stretch(starts[part])], order="C")
 
 
 def means(values, first, window):
-    """Mean of the windows that end at value first, first + 1, ..."""
-    found = np.empty(max(len(values) - first, 0))
-    for part, block in blocks(values, first, window):
+    """Mean of the windows that end at the places asked for."""
+    ends = asked(values, first)
+    found = np.empty(len(ends))
+    for part, block in blocks(values, ends, window):
         found[part] = block.sum(axis=1) / window
     return found
 
 
 def moments(values, first, window):
-    """Mean and sample deviation of the windows that end at value first, first + 1, ..."""
-    averages = np.empty(max(len(values) - first, 0))
-    deviations = np.empty(len(averages))
-    if not len(averages):
+    """Mean and sample deviation of the windows that end at the places asked for."""
+    ends = asked(values, first)
+    averages = np.empty(len(ends))
+    deviations = np.empty(len(ends))
+    if not len(ends):
         return averages, deviations
     # The mean of equal values is that value, though their sum may be rounded.
-    changes = np.concatenate([[0], np.cumsum(values[1:] != values[:-1])])[first - window + 1 :]
-    equal = changes[window - 1 :] == changes[: 1 - window]
-    for part, block in blocks(values, first, window):
+    changes = np.concatenate([[0], np.cumsum(values[1:] != values[:-1])])
+    equal = changes[ends] == changes[ends - (window - 1)]
+    for part, block in blocks(values, ends, window):
         mean = block.sum(axis=1) / window
         mean = np.where(equal[part], block[:, 0], mean)
         block -= mean[:, None]
@@ -91,12 +107,14 @@ def beyond(values, lower, upper):
 
 
 def outside(values, first, window):
-    """Whether values first, first + 1, ... lie outside the fences of the windows before them."""
-    judged = values[first:]
+    """Whether the values asked for lie outside the fences of the windows before them."""
+    places = asked(values, first)
+    judged = values[places]
     found = np.zeros(len(judged), bool)
     if not len(judged):
         return found
-    windows = windows_of(values, window)[first - window : -1]
+    windows = windows_of(values, window)
+    starts = places - window
     low, low_part = divmod((window - 1) / 4, 1)
     high, high_part = divmod((window - 1) * 3 / 4, 1)
     low, high = int(low), int(high)
@@ -105,12 +123,13 @@ def outside(values, first, window):
     # inside: what is not beyond the fences of these is not beyond theirs. Rounding keeps the order.
     near = max(1, window // 30)
     centres = np.minimum(np.arange(near, len(judged) + near, 2 * near), len(judged) - 1)
-    ordered = np.sort(windows[centres], axis=1)
-    inner = np.repeat(ordered[:, [low + 1 + near, high - near]], 2 * near, axis=0)[: len(judged)]
-    doubtful = np.flatnonzero(beyond(judged, *inner.T))
+    inner = np.sort(windows[starts[centres]], axis=1)[:, [low + 1 + near, high - near]]
+    centre = np.repeat(np.arange(len(centres)), 2 * near)[: len(judged)]
+    far = np.abs(places - places[centres[centre]]) > near
+    doubtful = np.flatnonzero(far | beyond(judged, *inner[centre].T))
     for at in range(0, len(doubtful), BLOCK):
         part = doubtful[at : at + BLOCK]
-        below, lower, upper, above = np.sort(windows[part], axis=1)[
+        below, lower, upper, above = np.sort(windows[starts[part]], axis=1)[
             :, [low, low + 1, high, high + 1]
         ].T
         found[part] = beyond(
@@ -121,37 +140,49 @@ def outside(values, first, window):
     return found
 
 
-def scores(values, first, window):
-    """The z-scores, and the two outlier flags with where they are known, of places first and on.
+def scores(values, first, window, begin=None):
+    """The z-scores, and the two outlier flags with where they are known, of the places asked for.
 
     Of the values that are not nan. z is (x - mean) / sample deviation of the last `window` values, x
     included: nan before there are so many, or when the deviation is 0. An outlier is compared with
     the `window` values before it: more than 4 sample deviations from their mean, or more than 1.5
-    interquartile ranges outside their quartiles (percentile_cont).
+    interquartile ranges outside their quartiles (percentile_cont). Where several series are laid one
+    after the other, `begin` has the first place of its own for each place.
     """
     known = ~np.isnan(values)
-    size, values = len(values), values[known]
-    rows = np.flatnonzero(known)
-    z = np.full(size, np.nan)
-    far, fenced, judged = (np.zeros(size, bool) for _ in range(3))
+    fresh = np.zeros(len(values), bool)
+    fresh[asked(values, first)] = True
+    begin = np.zeros(len(values), int) if begin is None else begin
+    z = np.full(len(values), np.nan)
+    far, fenced, judged = (np.zeros(len(values), bool) for _ in range(3))
+    rows, values = np.flatnonzero(known), values[known]
 
+    # How many values its series has before each.
+    before = np.arange(len(values)) - (np.cumsum(known) - known)[begin[rows]]
+    scored = np.flatnonzero(fresh[rows] & (before >= window - 1))
+    later = scored[before[scored] >= window]
     # The windows that end at a value serve its z-score and the flags of the value after it.
-    rank = int(known[:first].sum())
-    start = max(rank - 1, window - 1)
-    mean, deviation = moments(values, start, window)
-    scored = (values[start:] - mean) / deviation
-    scored[~np.isfinite(scored)] = np.nan
-    z[rows[start:]] = scored
+    needed = np.zeros(len(values), bool)
+    needed[scored] = True
+    needed[later - 1] = True
+    ends = np.flatnonzero(needed)
+    mean, deviation = moments(values, ends, window)
+    place = np.cumsum(needed) - 1
 
-    later = rows[start + 1 :]
-    far[later] = np.abs(values[start + 1 :] - mean[:-1]) > SIGMAS * deviation[:-1]
-    fenced[later] = outside(values, start + 1, window)
-    judged[later] = True
+    at = place[scored]
+    score = (values[scored] - mean[at]) / deviation[at]
+    score[~np.isfinite(score)] = np.nan
+    z[rows[scored]] = score
+
+    at = place[later - 1]
+    far[rows[later]] = np.abs(values[later] - mean[at]) > SIGMAS * deviation[at]
+    fenced[rows[later]] = outside(values, later, window)
+    judged[rows[later]] = True
     return z, far, fenced, judged
 
 
 GD["series"] = SimpleNamespace(
-    logs=logs, means=means, moments=moments, scores=scores
+    logs=logs, means=means, moments=moments, scores=scores, stretch=stretch
 )
 SD["made"] = True
 $$;

@@ -72,6 +72,65 @@ def test_what_has_only_news_comes_in_fifties_and_what_is_built_whole_alone(conn)
     assert [60] in found
 
 
+def test_what_failed_or_begins_far_back_is_alone_too(conn):
+    conn.execute(
+        "update features.refresh_state set failed_at = now(), last_error = 'x' where id = 7"
+    )
+    conn.execute(
+        "select bars.log_dirty_range(id, %s, %s) from unnest(array[8, 9]) as u (id)",
+        (prices.ts(0), prices.ts(1)),
+    )
+    conn.execute(
+        "update features.feature_state set last_processed_ts = %s where id = 9", (prices.ts(500),)
+    )
+    found = batches(conn)
+    assert sorted(map(len, found)) == [1, 1, 18, 50, 50]
+    assert [7] in found
+    assert [9] in found
+
+
+def test_assets_worked_out_together_share_their_time_evenly(conn):
+    new_day(conn, 2)
+    conn.execute("delete from observability.metrics")
+    conn.execute("delete from observability.traces")
+    refresh(conn)
+    sets = conn.execute(
+        """
+        select count(*), min((t.metadata ->> 'together')::integer), t.end_time - t.start_time
+        from observability.traces as t
+        where t.operation = 'refresh_features.asset'
+        group by t.start_time, t.end_time
+        order by t.start_time
+        """
+    ).fetchall()
+    assert [(count, together) for count, together, _ in sets] == [(50, 50), (50, 50), (20, 20)]
+    (seconds,) = conn.execute(
+        """
+        select sum(m.value)
+        from observability.metrics as m
+        where m.metric_name = 'refresh_features.asset.seconds'
+        """
+    ).fetchone()
+    assert seconds == pytest.approx(sum(each.total_seconds() for _, _, each in sets))
+
+
+def test_a_set_without_timeframes_has_the_state_of_assets_done_singly(conn):
+    together = conn.execute(
+        "select d.id, d.last_ts, d.state from features.refresh_bars(%s, %s) as d order by d.id",
+        (list(ASSETS), ["-infinity"] * len(ASSETS)),
+    ).fetchall()
+    singly = conn.execute(
+        """
+        select a.id, d.last_ts, d.state
+        from unnest(%s::integer[]) as a (id)
+        cross join lateral features.refresh_bars(a.id, '-infinity') as d
+        order by a.id
+        """,
+        (list(ASSETS),),
+    ).fetchall()
+    assert together == singly
+
+
 def test_nothing_due_writes_no_row_and_says_so_of_every_asset(conn):
     assert "120 assets, 0 rows" in refresh(conn)
     run = conn.execute(

@@ -85,16 +85,16 @@ def test_a_window_that_reaches_into_the_future_is_found(conn):
         conn,
         SERIES,
         (
-            "mean, deviation = moments(values, start, window)",
-            "mean, deviation = (np.roll(each, -9) for each in moments(values, start, window))",
+            "mean, deviation = moments(values, ends, window)",
+            "mean, deviation = (np.roll(each, -9) for each in moments(values, ends, window))",
         ),
     )
     contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
 
 
 def test_a_window_that_lost_its_past_is_found(conn):
-    contract.broken(conn, REFRESH, ("interval '9600 hours'", "interval '2400 hours'"))
-    contract.broken(conn, KERNEL, ("    if not p_whole:", "    if False:"))
+    contract.broken(conn, REFRESH, ("interval '8160 hours'", "interval '2400 hours'"))
+    contract.broken(conn, KERNEL, ("        if not whole\n", "        if False\n"))
     contract.is_found(lambda: contract.incremental_equals_full(conn, examples=100, shrink=False))
 
 
@@ -127,7 +127,7 @@ def test_a_recurrence_that_begins_anew_is_found(connect):
 
 def test_progress_without_its_past_is_found_in_batches(connect):
     conn = connect()
-    contract.broken(conn, REFRESH, ("b.ts < p_from", "b.ts <= p_from"))
+    contract.broken(conn, REFRESH, ("b.ts < a.from_ts", "b.ts <= a.from_ts"))
     contract.is_found(lambda: contract.any_batches_and_restarts(connect))
 
 
@@ -158,8 +158,7 @@ def commit_progress_first(conn) -> None:
             "            );\n"
             "            perform features.record_progress(\n"
             "                array[v_id], 'returns', 'cmc_returns_daily',\n"
-            "                v_fingerprints ->> 'returns',\n"
-            "                array['2100-01-01'::timestamptz], '{null}'\n"
+            "                v_fingerprints ->> 'returns', '{2100-01-01}', '{null}'\n"
             "            );\n"
             "            commit;\n"
             "            v_began := clock_timestamp();\n",
@@ -197,7 +196,7 @@ def test_a_second_run_that_writes_is_found(conn):
     contract.broken(
         conn,
         REFRESH,
-        ("v_after, v_kernel.last_ts,", "v_after, v_kernel.last_ts - interval '24 hours',"),
+        ("a.after_ts, a.last_ts,", "a.after_ts, a.last_ts - interval '24 hours',"),
     )
     write_without_need(conn)
     contract.is_found(
@@ -221,10 +220,13 @@ def test_a_watermark_asked_for_again_is_found(connect):
         connect(),
         REFRESH,
         (
-            "v_after, v_kernel.last_ts, null::bytea;",
-            "v_after, max(b.ts), null::bytea\n"
-            "    from bars.cmc_price_histories7 as b where b.id = p_id;\n"
-            "    delete from bars.dirty_range as d where d.id = p_id;",
+            "    return query\n    select\n        a.id, a.rows_read",
+            "    delete from bars.dirty_range as d where d.id = any (p_ids);\n"
+            "    v_kernel.last_ts := array(\n"
+            "        select max(b.ts) from bars.cmc_price_histories7 as b\n"
+            "        where b.id = any (p_ids) group by b.id order by b.id\n"
+            "    );\n"
+            "    return query\n    select\n        a.id, a.rows_read",
         ),
     )
     contract.is_found(lambda: contract.sees_what_comes_meanwhile(connect, RETURNS))

@@ -92,6 +92,24 @@ def test_stored_rows_agree_with_the_slow_way_over_three_years(equity, new_york):
                 assert got == value, (number, name)
 
 
+def test_one_new_session_of_an_equity_reads_no_more_than_its_windows(equity, new_york):
+    years = from_day(new_york, date(2019, 1, 2), 750)
+    *before, last = sessions.ends(years)
+    sessions.put(equity, {ts: price(n, 3) for n, ts in enumerate(before)})
+    refresh(equity)
+    sessions.put(equity, {last: 5.0})
+    read, *counts = equity.execute(
+        """
+        select c.rows_read, c.rows_written, c.rows_unchanged
+        from features.refresh_assets(array[%s]) as c
+        where c.feature_type = 'returns'
+        """,
+        (EQUITY,),
+    ).fetchone()
+    assert read < 400
+    assert counts == [1, 0]
+
+
 def test_a_candle_on_a_holiday_is_refused_by_name(equity, new_york):
     week = from_day(new_york, date(2024, 11, 25), 6)
     ends = sessions.ends(week)

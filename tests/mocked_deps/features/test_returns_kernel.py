@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -19,9 +20,12 @@ from tests.support import naive, plpython
 
 ROOT = Path(__file__).parents[3]
 FILE = "functions/features/returns_kernel.sql"
-ARGUMENTS = ("p_id", "p_sessions", "p_ts", "p_close", "p_whole", "p_after", "p_stored")
+ARGUMENTS = (
+    *("p_ids", "p_calendars", "p_sessions", "p_ts", "p_close"),
+    *("p_whole", "p_after", "p_stored"),
+)
 DAY = 86_400_000_000
-NEVER = struct.pack(">q", -(2**63))
+NEVER = -(2**63)
 COLUMNS = {
     "id": "i",
     "ts": "q",
@@ -42,19 +46,43 @@ def kernel(window: int = 252):
     return plpython.compiled(text, *ARGUMENTS)
 
 
-def run(routine, closes, *, after=None, whole=True, stored=()):
-    """Call it with closes by session number; ``after`` is the last session whose row stands."""
-    numbers = sorted(closes)
-    sessions = list(range(numbers[0], numbers[-1] + 1)) if numbers else []
-    return routine(
-        7,
-        plpython.array_send(1184, [n * DAY for n in sessions]),
-        plpython.array_send(1184, [n * DAY for n in numbers]),
-        plpython.array_send(701, [closes[n] for n in numbers]),
-        whole,
-        NEVER if after is None else struct.pack(">q", after * DAY),
-        list(stored) or None,
+class Found(NamedTuple):
+    """What the kernel gives."""
+
+    incomplete: list[int]
+    last: list[str | None]
+    unchanged: list[int]
+    changed: list[int]
+    stale_ids: list[int]
+    stale: list[str]
+    packed: bytes
+
+
+def run_set(routine, histories, *, afters=None, whole=True, stored=()):
+    """Call it with the closes by session number of each asset; all have one calendar."""
+    afters = afters or {}
+    numbers = [n for closes in histories.values() for n in closes]
+    sessions = list(range(min(numbers), max(numbers) + 1)) if numbers else []
+    return Found(
+        *routine(
+            list(histories),
+            [1] * len(histories),
+            [plpython.array_send(1184, [n * DAY for n in sessions])],
+            [plpython.array_send(1184, [n * DAY for n in closes]) for closes in histories.values()],
+            [plpython.array_send(701, list(closes.values())) for closes in histories.values()],
+            [whole] * len(histories),
+            plpython.array_send(
+                1184, [afters[id_] * DAY if id_ in afters else NEVER for id_ in histories]
+            ),
+            list(stored) or None,
+        )
     )
+
+
+def run(routine, closes, *, after=None, whole=True, stored=()):
+    """Call it for one asset; ``after`` is the last session whose row stands."""
+    afters = {} if after is None else {7: after}
+    return run_set(routine, {7: closes}, afters=afters, whole=whole, stored=stored)
 
 
 def rows(packed):
@@ -63,6 +91,19 @@ def rows(packed):
     for values in plpython.tuples(packed, "".join(COLUMNS.values())):
         row = dict(zip(COLUMNS, values, strict=True))
         found[row.pop("ts") // DAY] = row
+    return found
+
+
+def records(routine, histories):
+    """The rows of assets as record_send would give them."""
+    kinds = {"i": 23, "q": 1184, "d": 701, "?": 16}
+    found = []
+    for row in plpython.fields(run_set(routine, histories).packed, len(COLUMNS)):
+        record = [struct.pack(">i", len(row))]
+        for kind, value in zip(COLUMNS.values(), row, strict=True):
+            length = -1 if value is None else len(value)
+            record.append(struct.pack(">ii", kinds[kind], length) + (value or b""))
+        found.append(b"".join(record))
     return found
 
 
@@ -93,13 +134,13 @@ def same(found, expected):
 @pytest.mark.parametrize("without", [0, 9])
 def test_it_agrees_with_the_slow_way_at_full_size(without):
     closes = market(700, without=without)
-    complete, _, unchanged, stale, changed, packed = run(kernel(), closes)
+    found = run(kernel(), closes)
     expected = naive.returns(closes)
-    assert (complete, unchanged, stale, changed) == (True, 0, [], len(expected))
+    assert found[:1] + found[2:-1] == ([], [0], [len(expected)], [], [])
     flags = [row["outlier_z_1"] for row in expected.values()]
     assert True in flags
     assert False in flags
-    same(rows(packed), expected)
+    same(rows(found.packed), expected)
 
 
 @settings(max_examples=300, deadline=None)
@@ -110,11 +151,69 @@ def test_it_agrees_with_the_slow_way_at_full_size(without):
 )
 def test_any_history_agrees_with_the_slow_way(closes):
     # Ratios of these are exact or far apart: a flag never hangs on the last bit.
-    _, last, _, _, changed, packed = run(kernel(window=6), closes)
+    found = run(kernel(window=6), closes)
     expected = naive.returns(closes, window=6)
-    assert changed == len(expected)
-    assert (last is None) == (not closes)
-    same(rows(packed), expected)
+    assert found.changed == [len(expected)]
+    assert (found.last == [None]) == (not closes)
+    same(rows(found.packed), expected)
+
+
+def test_candles_may_come_in_any_order():
+    closes = market(400, without=11)
+    backwards = dict(reversed(closes.items()))
+    assert run(kernel(), backwards) == run(kernel(), closes)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sets(st.integers(0, 60), max_size=61),
+            st.one_of(st.none(), st.integers(0, 60)),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_set_of_assets_gives_the_bits_of_each_alone(assets):
+    routine = kernel(window=6)
+    walk = market(61, seed=3)
+    histories = {
+        id_: {n: walk[n] * id_ for n in sorted(numbers)}
+        for id_, (numbers, _) in enumerate(assets, 1)
+    }
+    afters = {id_: after for id_, (_, after) in enumerate(assets, 1) if after is not None}
+    found = run_set(routine, histories, afters=afters)
+    alone = [
+        run_set(
+            routine,
+            {id_: closes},
+            afters={id_: afters[id_]} if id_ in afters else None,
+        )
+        for id_, closes in histories.items()
+    ]
+    for name in ("last", "unchanged", "changed"):
+        assert getattr(found, name) == [each for one in alone for each in getattr(one, name)]
+    assert found.packed == b"".join(one.packed for one in alone)
+
+
+def test_what_each_asset_of_a_set_keeps_and_changes_is_counted():
+    closes = {1: market(300), 2: market(300, seed=2), 3: market(300, seed=3)}
+    routine = kernel(window=20)
+    stood = records(routine, closes | {2: {n: x for n, x in closes[2].items() if n < 298}})
+    revised = {n: x * (2 if n == 299 else 1) for n, x in closes[1].items()}
+    found = run_set(
+        routine,
+        {1: revised, 2: closes[2], 3: {n: x for n, x in closes[3].items() if n < 290}},
+        stored=stood,
+    )
+    assert found.changed == [1, 2, 10]
+    assert found.unchanged == [299, 298, 290]
+    assert found.stale_ids == [1, *[3] * 10]
+    assert len(rows(found.packed)) == 2
+    again = run_set(routine, closes, stored=records(routine, closes))
+    assert (again.changed, again.unchanged) == ([0, 0, 0], [300, 300, 300])
+    assert (again.stale, again.packed) == ([], b"")
 
 
 def test_a_value_that_never_changes_has_no_score_and_is_no_outlier():
@@ -138,17 +237,20 @@ def test_it_starts_anywhere_with_the_same_bits():
         }
     for look in (320, 500):
         part = {n: close for n, close in closes.items() if n > 880 - look}
-        complete, *_, packed = run(kernel(), part, after=880, whole=False)
-        if complete:
-            assert rows(packed) == {n: row for n, row in full.items() if n > 880}
-    assert complete
+        found = run(kernel(), part, after=880, whole=False)
+        if not found.incomplete:
+            assert rows(found.packed) == {n: row for n, row in full.items() if n > 880}
+    assert not found.incomplete
 
 
 def test_it_asks_for_more_candles_rather_than_guess():
     closes = market(400)
-    assert run(kernel(), closes, after=252 + 30, whole=False)[0]
-    assert run(kernel(), closes, after=252 + 29, whole=False)[0]
-    assert not run(kernel(), closes, after=252 + 28, whole=False)[0]
+    assert run(kernel(), closes, after=252 + 30, whole=False).incomplete == []
+    assert run(kernel(), closes, after=252 + 29, whole=False).incomplete == []
+    assert run(kernel(), closes, after=252 + 28, whole=False).incomplete == [7]
+    both = {1: closes, 2: closes}
+    afters = {1: 252 + 29, 2: 252 + 28}
+    assert run_set(kernel(), both, afters=afters, whole=False).incomplete == [2]
 
 
 def test_no_value_knows_what_comes_after_it():
@@ -175,12 +277,13 @@ def test_a_return_that_is_no_number_is_an_error_that_names_the_day(closes, state
 def test_a_candle_outside_the_sessions_is_an_error_that_names_it():
     with pytest.raises(plpython.Raised, match="no session") as caught:
         kernel()(
-            7,
-            plpython.array_send(1184, [0, DAY]),
-            plpython.array_send(1184, [0, DAY + 5]),
-            plpython.array_send(701, [1.0, 2.0]),
-            True,
-            NEVER,
+            [7],
+            [1],
+            [plpython.array_send(1184, [0, DAY])],
+            [plpython.array_send(1184, [0, DAY + 5])],
+            [plpython.array_send(701, [1.0, 2.0])],
+            [True],
+            plpython.array_send(1184, [NEVER]),
             None,
         )
     assert "2000-01-02T00:00:00.000005Z" in caught.value.facts["detail"]
