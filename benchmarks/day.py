@@ -24,7 +24,7 @@ NOTES = {
 
 def refresh(conn: psycopg.Connection) -> None:
     """Let the database do it."""
-    conn.execute("call public.refresh_features()")
+    conn.execute("call public.refresh_features(p_steps => '{returns}')")
 
 
 def run(url: str) -> report.Section:
@@ -41,7 +41,6 @@ def run(url: str) -> report.Section:
     for history, days in YEARS.items():
         with market.database(url) as conn:
             market.load(conn, days)
-            market.returns_only(conn)
             whole = timing.seconds(lambda conn=conn: refresh(conn))
             print(f"day: {history} loaded and refreshed in {whole:.2f} s", flush=True)
             taken, apart = _days(conn)
@@ -64,7 +63,7 @@ def run(url: str) -> report.Section:
             )
     return report.Section(
         "One new day of the returns",
-        f"{market.ASSETS} assets, no timeframe active. Median of {ROUNDS}, each on a day of"
+        f"{market.ASSETS} assets, the step returns alone. Median of {ROUNDS}, each on a day of"
         " its own, in a session that has done it before. Differences"
         " are relative, to values of at least 0.001.",
         lines,

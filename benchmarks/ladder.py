@@ -34,7 +34,7 @@ STEPS = (
     "select features.refresh_emas({}, '-infinity')",
 )
 NOTES = {
-    "the database": "refresh_features(): bars and EMAs, the returns too; a commit per asset; may be"
+    "the database": "refresh_features(): bars and EMAs; a commit per asset; may be"
     " killed and run twice at once; keeps state, so that the next run begins at what changed",
     "its bars and EMAs": "the two steps of that alone, a commit each; without returns and records",
     "usual client": "psycopg fetch, pandas groupby per timeframe and asset, TA-Lib, COPY row by"
@@ -113,7 +113,7 @@ def load(conn: psycopg.Connection, assets: int, days: int) -> None:
 
 def refresh(conn: psycopg.Connection) -> None:
     """Let the database do it."""
-    conn.execute("call public.refresh_features()")
+    conn.execute("call public.refresh_features(p_steps => '{bars,ema}')")
 
 
 def start_over(conn: psycopg.Connection) -> None:

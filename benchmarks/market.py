@@ -57,11 +57,6 @@ def load(conn: psycopg.Connection, days: int) -> None:
     conn.execute("vacuum analyze bars.cmc_price_histories7")
 
 
-def returns_only(conn: psycopg.Connection) -> None:
-    """Switch every timeframe off: a refresh is then of the returns, and of nothing else."""
-    conn.execute("update timemodel.dim_timeframe set is_active = false")
-
-
 def next_day(conn: psycopg.Connection) -> None:
     """Store one more candle for every asset."""
     conn.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import psycopg
 import pytest
@@ -46,13 +47,10 @@ def open_alerts(conn: psycopg.Connection) -> list[tuple]:
 
 
 def falsify(conn: psycopg.Connection, statement: str, *parameters: object) -> None:
-    """Change a feature's row behind the back of the refresh, and tell its consumers."""
+    """Change a feature's row behind the back of the refresh, and tell its table's consumers."""
     conn.execute(statement, parameters)
-    for table in ("cmc_returns_daily", "cmc_vol_daily"):
-        conn.execute(
-            "select bars.log_dirty_range(1, '-infinity', 'infinity', %s)",
-            (table,),
-        )
+    (table,) = re.findall(r"cmc_\w+", statement)
+    conn.execute("select bars.log_dirty_range(1, '-infinity', 'infinity', %s)", (table,))
 
 
 def test_prices_without_fault_give_only_their_hole(conn):
@@ -123,6 +121,8 @@ def test_a_return_that_contradicts_the_other_is_critical_and_raises_an_alert(con
     [
         ("returns_off_calendar", "cmc_returns_daily"),
         ("volatility_off_calendar", "cmc_vol_daily"),
+        ("indicators_off_calendar", "cmc_ta_daily"),
+        ("store_off_calendar", "cmc_daily_features"),
     ],
 )
 def test_a_table_is_compared_with_the_calendar_both_ways(conn, rule, table):
@@ -137,6 +137,65 @@ def test_a_table_is_compared_with_the_calendar_both_ways(conn, rule, table):
     contract.refresh(conn)
     moved = conn.execute("select %s + interval '1 hour'", (prices.ts(100),)).fetchone()[0]
     assert of(conn, rule) == [(prices.ts(61), -1.0), (prices.ts(100), -1.0), (moved, 1.0)]
+
+
+@pytest.mark.parametrize(("column", "value"), [("rsi_7", -0.5), ("rsi_21", 100.5)])
+def test_an_rsi_that_is_none_is_critical(conn, column, value):
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    assert of(conn, "rsi_out_of_range") == []
+    falsify(
+        conn,
+        f"update cmc_ta_daily set {column} = %s where id = 1 and ts = %s",
+        value,
+        prices.ts(110),
+    )
+    contract.refresh(conn)
+    assert of(conn, "rsi_out_of_range") == [(prices.ts(110), value)]
+
+
+def test_an_rsi_that_was_added_is_looked_at_too(conn):
+    conn.execute("""insert into dim_indicators (kind, params) values ('rsi', '{"period": 28}')""")
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    falsify(conn, "update cmc_ta_daily set rsi_28 = 101 where id = 1 and ts = %s", prices.ts(110))
+    contract.refresh(conn)
+    assert of(conn, "rsi_out_of_range") == [(prices.ts(110), 101.0)]
+
+
+def test_a_close_that_is_not_the_candle_s_is_critical(conn):
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    assert of(conn, "close_differs") == []
+    for change, day in (("close + 1", 100), ("null", 101)):
+        falsify(
+            conn,
+            f"update cmc_daily_features set close = {change} where id = 1 and ts = %s",
+            prices.ts(day),
+        )
+    contract.refresh(conn)
+    assert of(conn, "close_differs") == [
+        (prices.ts(100), pytest.approx(1.0)),
+        (prices.ts(101), None),
+    ]
+
+
+def test_a_row_of_nulls_is_found_after_the_warm_up_and_not_in_it(conn):
+    contract.put(conn, 1, walk(600), 0)
+    contract.refresh(conn)
+    assert of(conn, "mostly_null") == []
+    spans = (1, 3, 5, 7, 14, 21)
+    empty = ", ".join(f"ret_{kind}_{n} = null" for kind in ("pct", "log") for n in spans)
+    for day in (300, 500):
+        falsify(
+            conn,
+            f"update cmc_daily_features set {empty}, ema_9 = null where id = 1 and ts = %s",
+            prices.ts(day),
+        )
+    contract.refresh(conn)
+    ((ts, value),) = of(conn, "mostly_null")
+    assert ts == prices.ts(500)
+    assert 0.1 < value < 0.2
 
 
 def test_weekends_and_holidays_of_an_exchange_are_no_findings(equity_db, autocommit, server_url):
