@@ -157,8 +157,8 @@ def test_the_daily_files_the_exports_and_their_returns(own_db, autocommit):
     assert len(shared) == 9
     derived = digests(conn)
     features.refresh(conn, [each.file.asset_id for each in shared], on_notice=lines.append)
-    # Bars have a market cap now; what is made of closes stands as it stood.
-    assert " 9 assets, 39252 rows," in lines[-1]
+    # Bars and the store have a market cap now; what is made of closes stands as it stood.
+    assert " 9 assets, 42843 rows," in lines[-1]
     assert digests(conn) == derived
     assert total(load(conn, "cmc"), "revised") == 0
 
