@@ -31,6 +31,9 @@ def ours(name: str | None, kind: str, parents: dict[str, str | None]) -> bool:
         return name in (*SLICES, "ta_meta")
     if kind == "table":
         return f"{parents['schema_name']}.{name}" in metadata.tables
+    if kind == "column" and parents["table_name"] == "cmc_ta_daily":
+        # Rows of dim_indicators add columns.
+        return name in metadata.tables["features.cmc_ta_daily"].columns
     return True
 
 

@@ -7,6 +7,7 @@ timed on the whole market, against the floor.
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import statistics
 from collections.abc import Callable, Iterator
@@ -37,8 +38,8 @@ NOTES = {
     " killed and run twice at once; keeps state, so that the next run begins at what changed",
     "its bars and EMAs": "the two steps of that alone, a commit each; without returns and records",
     "usual client": "psycopg fetch, pandas groupby per timeframe and asset, TA-Lib, COPY row by"
-    " row, upsert of what differs; one commit; once, as it takes long; keeps no state, sees no"
-    " revision, knows no session but the UTC day",
+    " row, upsert of what differs; one commit; keeps no state, sees no revision, knows no session"
+    " but the UTC day",
     "best client": "our kernels in the client, binary COPY both ways, upsert of what differs; one"
     " commit; keeps no state, sees no revision",
     "floor": "binary COPY of the same bytes, ready made, into the same tables with their keys;"
@@ -164,16 +165,17 @@ def floor(conn: psycopg.Connection, files: dict[str, Path]) -> None:
 
 def furthest(conn: psycopg.Connection) -> float:
     """The largest relative difference to the rows kept; keys, flags and nulls must be the same."""
-    floats = {"open", "high", "low", "close", "volume", "market_cap", "ema"}
+    floats = {"open", "high", "low", "close", "close_before", "volume", "market_cap", "ema"}
     largest = 0.0
     for table in TABLES:
         same = [name for name in COLUMNS[table] if name not in floats]
         compared = [name for name in COLUMNS[table] if name in floats]
-        arrays = (
-            ["a.ema", "b.ema"]
-            if compared == ["ema"]
-            else [f"array[{', '.join(f'{side}.{name}' for name in compared)}]" for side in "ab"]
-        )
+        numbers = [name for name in compared if name != "ema"]
+        slots = " || {}.ema" if "ema" in compared else ""
+        arrays = [
+            f"array[{', '.join(f'{side}.{name}' for name in numbers)}]{slots.format(side)}"
+            for side in "ab"
+        ]
         row = conn.execute(
             f"""
             select
@@ -217,6 +219,8 @@ def keep_rows(conn: psycopg.Connection) -> None:
 
 def run(url: str) -> report.Section:
     """Compare the rows and the contenders on a few assets, then time the database on them all."""
+    # What other programs wanted of the processors.
+    load_before = os.getloadavg()[0]
     with market.database(url) as conn:
         compared = _contenders(conn)
     measures = _market(url)
@@ -226,7 +230,7 @@ def run(url: str) -> report.Section:
         f" {timing.ROUNDS}. Differences are relative. Targets, in the database's times: usual"
         f" client 20, best client 0.80, floor 0.50. Below, the database alone:"
         f" {market.ASSETS} assets; a new day and a revision are medians of {ROUNDS}, each of its"
-        f" own, reads of {READS}.",
+        f" own, reads of {READS}. The machine's load average was {load_before:.1f} when it began.",
         [
             *compared,
             "",
@@ -251,7 +255,6 @@ def _contenders(conn: psycopg.Connection) -> list[str]:
             "best client": lambda: ladder_clients.best(conn),
             "floor": lambda: floor(conn, files),
         }
-        taken: dict[str, list[float]] = {}
         apart: dict[str, str] = {}
 
         def once(work: Callable[[], object]) -> float:
@@ -264,16 +267,9 @@ def _contenders(conn: psycopg.Connection) -> list[str]:
             apart[who] = f"{distance:.0e}"
             print(f"{who}: {seconds:.3f} s, rows at most {apart[who]} apart", flush=True)
             assert distance < AGREEMENT, (who, distance)
-            if who == "usual client":
-                taken[who] = [seconds]
-        again = {
-            who: lambda work=work: once(work)
-            for who, work in contenders.items()
-            if who != "usual client"
-        }
-        taken |= timing.in_turn(again, timing.ROUNDS)
-    ordered = {who: taken[who] for who in contenders}
-    return report.compared(ordered, "the database", apart, NOTES)
+        again = {who: lambda work=work: once(work) for who, work in contenders.items()}
+        taken = timing.in_turn(again, timing.ROUNDS)
+    return report.compared(taken, "the database", apart, NOTES)
 
 
 def _market(url: str) -> list[Measure]:
@@ -333,7 +329,7 @@ def _say(notice: psycopg.errors.Diagnostic) -> None:
 
 
 def _peak_memory(conn: psycopg.Connection) -> tuple[str, str]:
-    """How much the session's back end held at most, and what that counts."""
+    """How much of its own the session's back end held at most, and what that counts."""
     kept = Path(f"/proc/{conn.info.backend_pid}")
     try:
         title = (kept / "cmdline").read_text()
@@ -345,9 +341,9 @@ def _peak_memory(conn: psycopg.Connection) -> tuple[str, str]:
     lines = (line.partition(":")[::2] for line in status.splitlines())
     facts = {name: int(value.split()[0]) >> 10 for name, value in lines if value.endswith(" kB")}
     return (
-        f"{facts['VmHWM']} MiB",
-        f"VmHWM after the full build; {facts['RssShmem']} MiB of it are shared buffers, and it"
-        f" holds {facts['RssAnon']} MiB of its own at the end",
+        f"{facts['VmHWM'] - facts['RssShmem']} MiB",
+        f"VmHWM after the full build, {facts['VmHWM']} MiB, less {facts['RssShmem']} MiB of shared"
+        f" buffers; it holds {facts['RssAnon']} MiB at the end",
     )
 
 

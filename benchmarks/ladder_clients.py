@@ -177,7 +177,9 @@ def _stamps(days: np.ndarray) -> pd.DatetimeIndex:
 
 def _with_talib(bars: pd.DataFrame, spans: list[int]) -> pd.DataFrame:
     """The EMAs of one timeframe of one asset."""
-    emas = bars[COLUMNS[EMAS][:KEYS]].copy()
+    emas = bars[[*COLUMNS[EMAS][:KEYS], "close"]].copy()
+    emas["close_before"] = bars["close"].shift().astype(object).where(lambda x: x.notna(), None)
+    emas["bar_no"] = np.arange(1, len(bars) + 1)
     close = bars["close"].to_numpy()
     if len(close) > 1:
         found = np.column_stack([talib.EMA(close, span) for span in spans])
@@ -196,8 +198,8 @@ BARS_KERNEL = plpython.compiled(
 )
 EMA_KERNEL = plpython.compiled(
     plpython.body("functions/features/ema_kernel.sql"),
-    *("p_id", "p_periods", "p_tf_id", "p_time_close", "p_close", "p_last_tf_id", "p_last_ema"),
-    *("p_from", "p_stored"),
+    *("p_id", "p_periods", "p_tf_id", "p_time_close", "p_close", "p_last_tf_id", "p_last_close"),
+    *("p_last_bar_no", "p_last_ema", "p_from", "p_stored"),
 )
 ALWAYS = struct.pack(">q", clients.NEVER)
 
@@ -255,7 +257,7 @@ def _with_kernels(
             clients.array(23, tf_id.astype("i4")),
             clients.array(1184, time_close),
             clients.array(701, close),
-            *(None, None, ALWAYS, None),
+            *(None, None, None, None, ALWAYS, None),
         )
         yield bars, emas[-1]
 

@@ -6,7 +6,7 @@ Only arguments change. The files make the routines anew, and what the steps of a
 from alembic import op
 
 revision = "20261122_features_returns_sets"
-down_revision = "20261122_features_sets"
+down_revision = "20261122_regimes_daily"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {

@@ -101,6 +101,12 @@ class TimeframeInUse(DatabaseRaised, sqlstate="TA234"):
     exit_code = 2
 
 
+class SessionIsInUse(DatabaseRaised, sqlstate="TA235"):
+    """A session whose assets have candles keeps its clock."""
+
+    exit_code = 2
+
+
 class IntradayIsKept(DatabaseRaised, sqlstate="TA241"):
     """A TRUNCATE would remove intraday candles without a trace."""
 

@@ -146,7 +146,14 @@ def load(
     with _explained(file), conn.transaction():
         if file.resolution is None:
             refuse_other_days(conn, file)
-        queries.stage(conn, number, file.columns(), file.lines())
+        queries.stage(
+            conn,
+            number,
+            file.columns(),
+            file.staged(),
+            header=file.header(),
+            delimiter=file.format.delimiter,
+        )
         slug = queries.register(
             conn, file.asset_id, slug=file.slug, symbol=file.symbol, session=file.session
         )

@@ -42,15 +42,27 @@ def stage(
     conn: Connection,
     load: UUID,
     columns: Sequence[str],
-    lines: Iterable[tuple[int, str, str | None, Sequence[str | None]]],
+    lines: Iterable[tuple[int, str, str | None, Sequence[str | None] | None]],
+    *,
+    header: Sequence[str | None] = (),
+    delimiter: str | None = None,
 ) -> None:
-    """Copy lines into ``bars.price_staging`` as they are."""
-    statement = sql.SQL("copy bars.price_staging (load, line, raw, fault, {}) from stdin").format(
-        sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
+    """Copy lines into ``bars.price_staging`` as they are.
+
+    One without a fault and without cells holds many, which the database splits as the header says.
+    """
+    statement = sql.SQL(
+        "copy bars.price_staging (load, line, raw, fault, header, delimiter, {}) from stdin"
+    ).format(sql.SQL(", ").join(map(sql.Identifier, columns)))
+    # As text, once: there are thousands of rows.
+    number_of_load, nothing = str(load), (None,) * len(columns)
+    places = f"{{{','.join(name or 'null' for name in header)}}}"
     with conn.cursor() as cursor, cursor.copy(statement) as copy:
         for number, raw, fault, cells in lines:
-            copy.write_row((load, number, raw, fault, *cells))
+            if cells is None:
+                copy.write_row((number_of_load, number, raw, None, places, delimiter, *nothing))
+            else:
+                copy.write_row((number_of_load, number, raw, fault, None, None, *cells))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +214,17 @@ def stray_candles(conn: Connection, session_id: str) -> list[tuple[int, datetime
         ).fetchall()
 
 
+def intraday_candles(conn: Connection, asset_id: int) -> int:
+    """Return how many intraday candles an asset has."""
+    row = conn.execute(
+        "select count(*) from bars.intraday_candles as c where c.id = %s", (asset_id,)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def delete_prices(conn: Connection, asset_id: int) -> int:
-    """Delete an asset's candles, which the revision log keeps; return how many there were."""
+    """Delete an asset's candles, daily and intraday; return how many there were."""
     with translated():
         row = conn.execute("select bars.delete_prices(%s)", (asset_id,)).fetchone()
     assert row is not None

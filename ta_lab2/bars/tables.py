@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from ta_lab2.db.tables import metadata
 from ta_lab2.timemodel.tables import dim_sessions
@@ -34,7 +34,7 @@ dim_assets = Table(
 cmc_price_histories7 = Table(
     "cmc_price_histories7",
     metadata,
-    Column("id", Integer, ForeignKey(dim_assets.c.id), primary_key=True, autoincrement=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     Column("ts", TIMESTAMP(timezone=True), primary_key=True),
     Column("open", Double, nullable=False),
     Column("high", Double, nullable=False),
@@ -66,6 +66,8 @@ price_staging = Table(
     Column("market_cap", Text),
     Column("time_high", Text),
     Column("time_low", Text),
+    Column("header", ARRAY(Text)),
+    Column("delimiter", Text),
     schema="bars",
     prefixes=["unlogged"],
 )
@@ -89,6 +91,7 @@ dim_consumers = Table(
     Column("consumer", Text, primary_key=True),
     Column("description", Text, nullable=False),
     Column("reads", Text, nullable=False),
+    Column("also_reads", ARRAY(Text), nullable=False),
     schema="bars",
 )
 

@@ -16,8 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ta_lab2.charts import panels
+from ta_lab2.charts import bands, panels
 from ta_lab2.charts import spans as _spans
+from ta_lab2.charts.bands import Labelled
 from ta_lab2.charts.candles import Candles, draw_candles
 from ta_lab2.charts.line import Line, span
 from ta_lab2.charts.panels import DPI, FAINT, INK
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "HEIGHT", "TALL", "WIDTH", "Candles", "Line", "Row", "Span",
-    "place", "prices", "require", "spans", "write",
+    "HEIGHT", "TALL", "WIDTH", "Candles", "Labelled", "Line", "Row", "Span",
+    "place", "prices", "regimes", "require", "spans", "write",
 ]  # fmt: skip
 
 WIDTH: Final = 1600
@@ -181,6 +182,31 @@ def spans(
         )  # fmt: skip
         figure.text(0.015, 0.965, title, fontsize=13, fontweight="bold", va="center")
         figure.text(0.015, 0.921, subtitle, fontsize=7.5, color=FAINT, va="center", linespacing=1.5)
+        figure.text(0.015, 0.014, source, fontsize=7, color=FAINT, va="bottom")
+        canvas.draw()
+    return _png(canvas, HEIGHT)
+
+
+def regimes(layers: Sequence[tuple[str, Labelled]], *, title: str, source: str) -> bytes:
+    """Return a PNG of one asset's closes, once for each layer, coloured by its labels.
+
+    Args:
+        layers: from above, each with what its panel is called.
+        title: the first line, in bold.
+        source: where the labels come from, the small line at the foot.
+    """
+    require()
+    with _sheet(HEIGHT) as (figure, canvas):
+        panels_ = figure.subplots(
+            len(layers), 1, sharex=True, squeeze=False,
+            gridspec_kw={
+                "left": 0.05, "right": 0.985, "top": 0.89, "bottom": 0.07, "hspace": 0.2,
+                "height_ratios": [2.2, *[1] * (len(layers) - 1)],
+            },
+        )  # fmt: skip
+        for at, (axes, (name, line)) in enumerate(zip(panels_[:, 0], layers, strict=True)):
+            bands.draw(axes, line, title=name, legend=at == 0)
+        figure.text(0.015, 0.965, title, fontsize=13, fontweight="bold", va="center")
         figure.text(0.015, 0.014, source, fontsize=7, color=FAINT, va="bottom")
         canvas.draw()
     return _png(canvas, HEIGHT)

@@ -20,10 +20,14 @@ from ta_lab2.cli import (
     db,
     demo,
     doctor,
+    export,
+    findings,
     groups,
+    indicators,
     ingest,
     ingest_ccxt,
     refresh,
+    regimes,
     runs,
     schedule,
 )
@@ -46,8 +50,12 @@ app.command("demo")(demo.demo)
 prices = groups.with_default(ingest.ingest)
 prices.command("ccxt")(ingest_ccxt.ccxt)
 app.add_typer(prices, name="ingest")
+app.add_typer(indicators.app, name="indicators")
 app.command("refresh")(refresh.refresh)
+app.command("regimes")(regimes.regimes)
 app.command("runs")(runs.runs)
+app.command("export")(export.export)
+app.command("findings")(findings.findings)
 app.command("schedule")(schedule.schedule)
 app.command("unschedule")(schedule.unschedule)
 

@@ -119,16 +119,22 @@ def delete(
     asset_id: AssetId,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
 ) -> None:
-    """Delete an asset's prices. The revision log keeps them; the next refresh follows."""
+    """Delete an asset's prices. The revision log keeps daily ones; the next refresh follows."""
     with _connect() as conn:
         asset = _one(conn, asset_id)
+        intraday = queries.intraday_candles(conn, asset_id)
         # Nothing is locked while somebody thinks.
         conn.rollback()
-        question = f"Delete all {asset.candles:,} candles of {asset.symbol} ({asset.slug})?"
+        of_which = f" and {intraday:,} intraday candles" if intraday else ""
+        name = f"{asset.symbol} ({asset.slug})"
+        question = f"Delete all {asset.candles:,} candles{of_which} of {name}?"
         if not console.confirm(question, yes=yes):
             raise typer.Exit(2)
         deleted = queries.delete_prices(conn, asset_id)
     console.say(
-        f"{deleted:,} candles of {asset.symbol} are deleted; price_revisions keeps them,"
+        f"{deleted:,} candles of {asset.symbol} are deleted; price_revisions keeps"
+        f" {'the daily ones' if intraday else 'them'},"
         " `ta-lab2 refresh` removes what was computed from them"
     )
+    if intraday:
+        console.say("and of their bars of an hour and of a day: ta-lab2 refresh --intraday")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Annotated, Final
 
 import psycopg
@@ -17,13 +18,18 @@ from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.features import queries
+from ta_lab2.regimes import queries as regimes
 
-_DONE: Final = re.compile(r"refresh_features: (\d+) more assets done, \d+ of (\d+)")
+_DONE: Final = re.compile(r"refresh_\w+: (\d+) more assets done, \d+ of (\d+)")
 
 
 def refresh(
     assets: Annotated[
         str | None, typer.Option(metavar="ID,ID", help="Only these assets; all by default.")
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(metavar="STEP,STEP", help="Only these, such as returns,volatility,store."),
     ] = None,
     sessions: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", help="Database sessions that share the work.")
@@ -38,13 +44,14 @@ def refresh(
         bool, typer.Option("--intraday", help="The bars of intraday candles, not the features.")
     ] = False,
 ) -> None:
-    """Bring the features up to date. Safe to stop, to repeat, and to run twice at once."""
+    """Bring features up to date, and regimes unless steps are named. Safe to stop and to repeat."""
     if intraday:
-        if assets or sessions > 1 or dry_run:
+        if assets or steps or sessions > 1 or dry_run:
             raise Refused("--intraday goes with --rebuild only")
         _roll_up(rebuild)
         return
     ids = _ids(assets)
+    chosen = None if steps is None else [word.strip() for word in steps.split(",")]
     count = 1 if dry_run else sessions
     with ExitStack() as stack:
         conns = [
@@ -53,23 +60,28 @@ def refresh(
             )
             for _ in range(count)
         ]
-        hear = stack.enter_context(_progress())
-        with ThreadPoolExecutor(count) as pool:
-            runs = [
-                pool.submit(
-                    queries.refresh, conn, ids, rebuild=rebuild, dry_run=dry_run, on_notice=hear
+        features = partial(queries.refresh, steps=chosen)
+        for verb in (features,) if chosen else (features, regimes.refresh):
+            with _progress() as hear:
+                _share(
+                    conns,
+                    partial(verb, asset_ids=ids, rebuild=rebuild, dry_run=dry_run, on_notice=hear),
                 )
-                for conn in conns
-            ]
-            try:
-                wait(runs)
-            except BaseException:
-                # Ctrl-C: what is committed stays, the next run goes on from there.
-                for conn in conns:
-                    conn.cancel_safe()
-                raise
-    for run in runs:
-        run.result()
+
+
+def _share(conns: Sequence[psycopg.Connection], run: Callable[[psycopg.Connection], None]) -> None:
+    """Run it on all connections at once, until all are done."""
+    with ThreadPoolExecutor(len(conns)) as pool:
+        runs = [pool.submit(run, conn) for conn in conns]
+        try:
+            wait(runs)
+        except BaseException:
+            # Ctrl-C: what is committed stays, the next run goes on from there.
+            for conn in conns:
+                conn.cancel_safe()
+            raise
+    for done in runs:
+        done.result()
 
 
 def _roll_up(rebuild: bool) -> None:

@@ -149,7 +149,7 @@ def _execute(conn: psycopg.Connection, file: RoutineFile) -> None:
             conn.execute("reset role")
         conn.execute(file.text.encode())
         if untrusted:
-            _hand_over(conn)
+            _hand_over(conn, file)
             conn.execute(f"set local role {OWNER}")
     except psycopg.Error as error:
         diag = error.diag
@@ -180,8 +180,8 @@ def _check_extensions(conn: psycopg.Connection, file: RoutineFile) -> None:
         )
 
 
-def _hand_over(conn: psycopg.Connection) -> None:
-    """Give PL/Python routines made by the superuser to the owner, with the owner's defaults.
+def _hand_over(conn: psycopg.Connection, file: RoutineFile) -> None:
+    """Give the routines that the superuser made of a file to the owner, with the owner's defaults.
 
     Default privileges follow the creator: without this PUBLIC could execute them.
     """
@@ -190,12 +190,10 @@ def _hand_over(conn: psycopg.Connection) -> None:
         select p.oid::regprocedure::text
         from pg_proc as p
         join pg_namespace as n on n.oid = p.pronamespace
-        join pg_language as l on l.oid = p.prolang
-        where n.nspname = any (%s)
-          and l.lanname = 'plpython3u'
+        where format('%%s.%%s', n.nspname, p.proname) = any (%s)
           and p.proowner = (select r.oid from pg_roles as r where r.rolname = current_user)
         """,
-        (["public", *SLICES],),
+        ([name for _, name in file.creates],),
     ).fetchall()
     for (signature,) in made:
         # regprocedure's text is quoted by the server.

@@ -37,3 +37,37 @@ class StageInTheWay(DatabaseRaised, sqlstate="TA407"):
 
 class VolatilityBeyondNumbers(DatabaseRaised, sqlstate="TA409"):
     """Prices are so far apart that a volatility is no number."""
+
+
+class RuleHasNoFunction(DatabaseRaised, sqlstate="TA4F1"):
+    """A rule of ``dim_finding_rules`` has no function that looks for it."""
+
+
+class UnknownStep(DatabaseRaised, sqlstate="TA418"):
+    """A step was asked for that no refresh has."""
+
+    exit_code = 2
+
+
+class NoMarketTime(DatabaseRaised, sqlstate="TA419"):
+    """Features were asked for as of no moment."""
+
+
+class IndicatorKept(DatabaseRaised, sqlstate="TA411"):
+    """An indicator whose columns stand in the table was to be deleted."""
+
+    exit_code = 2
+
+
+class IndicatorUnchangeable(DatabaseRaised, sqlstate="TA412"):
+    """What the columns of an indicator are named after was to be changed."""
+
+    exit_code = 2
+
+
+class NoSuchIndicator(DatabaseRaised, sqlstate="TA413"):
+    """A column was asked for that no active row of dim_indicators names."""
+
+
+class CandleBeyondIndicators(DatabaseRaised, sqlstate="TA414"):
+    """A candle's prices or volume are too large or too small to be worked with."""

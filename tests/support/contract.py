@@ -4,7 +4,7 @@ Each check takes a connection in autocommit mode to a database of the test's own
 AssertionError. A refresh works on all computations, so a check looks at all of them, each in the
 rows of its own table: a digest by feature type says where they part. ``broken`` plants a fault in a
 shipped routine, so that a test can see each check fail. A new computation adds itself to
-``COMPUTATIONS`` and is held to all of this.
+``COMPUTATIONS``, or to ``EVERY`` if another verb has it, and is held to all of this.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Computation:
     """A table that a refresh fills, and the routines that do it.
 
     ``key`` is the rest of the table's key after the asset. ``known`` is the column that says when
-    a row could first be known: no row may look at candles later than that.
+    a row could first be known: no row may look at candles later than that. ``verb`` refreshes it.
     """
 
     feature_type: str
@@ -45,6 +45,7 @@ class Computation:
     kernel: str
     key: tuple[str, ...] = ("ts",)
     known: str = "available_at"
+    verb: str = "refresh_features"
 
 
 RETURNS = Computation(
@@ -75,25 +76,73 @@ VOLATILITY = Computation(
     "functions/features/refresh_vol.sql",
     "functions/features/vol_kernel.sql",
 )
+INDICATORS = Computation(
+    "indicators",
+    "features.cmc_ta_daily",
+    "functions/features/refresh_indicators.sql",
+    "functions/features/indicators_kernel.sql",
+)
+STORE = Computation(
+    "store",
+    "features.cmc_daily_features",
+    "functions/features/refresh_store.sql",
+    "functions/features/daily_features.sql",
+)
+REGIMES = Computation(
+    "regimes",
+    "regimes.cmc_regimes_daily",
+    "functions/regimes/refresh_daily.sql",
+    "functions/regimes/regimes_kernel.sql",
+    verb="refresh_regimes",
+)
+TRANSITIONS = Computation(
+    "regime_transitions",
+    "regimes.cmc_regime_transitions",
+    "functions/regimes/refresh_transitions.sql",
+    "functions/regimes/refresh_transitions.sql",
+    key=("ts", "layer", "dimension"),
+    verb="refresh_regimes",
+)
 #: In the order in which a refresh runs them.
-COMPUTATIONS = (BARS, RETURNS, VOLATILITY, EMA)
+COMPUTATIONS = (BARS, RETURNS, VOLATILITY, INDICATORS, EMA, STORE)
+#: With those of the verbs that follow it.
+EVERY = (*COMPUTATIONS, REGIMES, TRANSITIONS)
+#: In the order in which they are called.
+VERBS = tuple(dict.fromkeys(computation.verb for computation in EVERY))
 #: Those with a row for each session of an asset, from its first candle to its last.
 DAILY = tuple(each for each in COMPUTATIONS if each.key == ("ts",))
-by_table = pytest.mark.parametrize("computation", COMPUTATIONS, ids=lambda c: c.feature_type)
+by_table = pytest.mark.parametrize("computation", EVERY, ids=lambda c: c.feature_type)
 
 
 #: One timeframe of each family: all 199 would take their time and show no more.
 TIMEFRAMES = (
     *("1D", "7D", "365D", "1W", "3D_CAL", "100D_CAL", "2W_CAL_ISO", "1W_CAL_US"),
-    *("1W_CAL_ANCHOR_ISO", "10W_CAL_ANCHOR_US", "1M_CAL", "9M_CAL", "2M_CAL_ANCHOR"),
+    *("1W_CAL_ANCHOR_ISO", "10W_CAL_ANCHOR_US", "1W_CAL_ISO", "1M_CAL", "9M_CAL", "2M_CAL_ANCHOR"),
     *("1Y_CAL", "1Y_CAL_ANCHOR"),
 )
 
 
 def only(conn: psycopg.Connection, timeframes: Sequence[str] = TIMEFRAMES) -> None:
-    """Switch every other timeframe off."""
+    """Switch every other timeframe off, and let a regime know its labels before a history ends."""
     conn.execute(
         "update timemodel.dim_timeframe as t set is_active = t.tf = any (%s)", (list(timeframes),)
+    )
+    conn.execute(
+        """
+        update regimes.dim_regime_layers as l
+        set ema_fast = w.ema_fast,
+            ema_mid = w.ema_mid,
+            ema_slow = w.ema_slow,
+            adx_period = w.days,
+            atr_period = w.days,
+            volatility_window = 5 * w.days,
+            liquidity_window = 4,
+            liquidity_hold = w.hold
+        from (
+            values ('L0', 6, 9, 10, 2, 3), ('L1', 6, 9, 10, 3, 3), ('L2', 20, 50, 100, 14, 1)
+        ) as w (layer, ema_fast, ema_mid, ema_slow, days, hold)
+        where w.layer = l.layer
+        """
     )
 
 
@@ -176,7 +225,7 @@ def put(conn: psycopg.Connection, asset: int, closes: Mapping[int, float], shape
 
 def wipe(conn: psycopg.Connection) -> None:
     """Take away what a refresh wrote, so that the next one builds everything."""
-    for computation in COMPUTATIONS:
+    for computation in EVERY:
         conn.execute(f"delete from {computation.table}")
     conn.execute("delete from features.feature_state")
     conn.execute("update features.refresh_state set refreshed_at = null")
@@ -226,7 +275,7 @@ def digest(conn: psycopg.Connection) -> dict[str, str]:
     No table has a wall-clock stamp.
     """
     found = {}
-    for computation in COMPUTATIONS:
+    for computation in EVERY:
         key = ", ".join(f"r.{column}" for column in ("id", *computation.key))
         row = conn.execute(
             f"""
@@ -250,19 +299,21 @@ def digest(conn: psycopg.Connection) -> dict[str, str]:
 
 
 def refresh(conn: psycopg.Connection, asset_ids: Sequence[int] | None = None) -> list[str]:
-    """Run the verb; return what it said."""
+    """Run the verbs; return what they said."""
     lines: list[str] = []
-    queries.refresh(conn, asset_ids, on_notice=lines.append)
+    for verb in VERBS:
+        queries.refresh(conn, asset_ids, on_notice=lines.append, verb=verb)
     failed = [line for line in lines if " failed: " in line]
     assert not failed, failed
     return lines
 
 
 def written(lines: Sequence[str]) -> int:
-    """The number of rows that the last line of a refresh tells."""
-    found = re.search(r" (\d+) rows,", lines[-1])
-    assert found, lines
-    return int(found[1])
+    """The number of rows that the last lines of a refresh tell."""
+    found = [re.search(r" \d+ assets, (\d+) rows,", line) for line in lines]
+    counts = [int(each[1]) for each in found if each]
+    assert len(counts) == len(VERBS), lines
+    return sum(counts)
 
 
 def full(conn: psycopg.Connection) -> dict[str, str]:
@@ -358,11 +409,11 @@ def repairs_just_what_depends(conn: psycopg.Connection) -> None:
     closes = history(DAYS)
     put(conn, 1, closes)
     refresh(conn)
-    before = {each: (rows(conn, each), versions(conn, each)) for each in COMPUTATIONS}
+    before = {each: (rows(conn, each), versions(conn, each)) for each in EVERY}
     revised = sorted(closes)[-300]
     put(conn, 1, {revised: closes[revised] * 1.5})
     count = written(refresh(conn))
-    for computation in COMPUTATIONS:
+    for computation in EVERY:
         stood, by = before[computation]
         after = rows(conn, computation)
         changed = {key for key in after.keys() | stood.keys() if after.get(key) != stood.get(key)}
@@ -415,9 +466,13 @@ def make_pauses(conn: psycopg.Connection, computations: Sequence[Computation]) -
             for each statement execute function public.pause_there('write')
             """
         )
-        start, body = (SQL / computation.kernel).read_text().rsplit("as $$\n", 1)
-        pause = "plpy.execute(\"select public.pause('kernel')\")\n"
-        conn.execute(f"{start}as $$\n{pause}{body}".encode())
+        text = (SQL / computation.kernel).read_text()
+        if "language plpython3u" in text:
+            begin, pause = "as $$\n", "plpy.execute(\"select public.pause('kernel')\")\n"
+        else:
+            begin, pause = "\nbegin\n", "    perform public.pause('kernel');\n"
+        start, body = text.rsplit(begin, 1)
+        conn.execute(f"{start}{begin}{pause}{body}".encode())
 
 
 def victim(connect: Connect, *, stop: str = "") -> psycopg.Connection:
@@ -452,7 +507,7 @@ def survives_a_kill(connect: Connect, *, kills: int, at_most: int = 200) -> dict
     conn = connect()
     for asset in range(1, 4):
         put(conn, asset, history(300, asset))
-    make_pauses(conn, COMPUTATIONS)
+    make_pauses(conn, EVERY)
     expected = full(conn)
     wipe(conn)
     slow = victim(connect)
@@ -513,7 +568,7 @@ def two_share_the_work(connect: Connect) -> None:
     done = [
         int(found[1]) for line in lines if (found := re.search(r"(\d+) assets, \d+ rows", line))
     ]
-    assert sum(done) == len(assets), "each asset is done once"
+    assert sum(done) == len(assets) * len(VERBS), "each asset is done once"
     assert digest(conn) == expected
 
 
@@ -575,16 +630,17 @@ def never_looks_ahead(conn: psycopg.Connection, *, prefixes: int, days: int = 46
     closes = history(days)
     put(conn, 1, closes)
     refresh(conn)
-    whole = {each: rows(conn, each) for each in COMPUTATIONS}
-    since = {each: known(conn, each) for each in COMPUTATIONS}
+    whole = {each: rows(conn, each) for each in EVERY}
+    since = {each: known(conn, each) for each in EVERY}
     ends = sorted(closes)[:-1]
     for last in random.Random(1).choices(ends, k=prefixes):
         end = prices.ts(last)
         with conn.transaction(force_rollback=True):
             prices.drop(conn, 1, [n for n in closes if n > last])
-            conn.execute("select features.refresh_asset(1, p_rebuild => true)")
-            found = {each: rows(conn, each) for each in COMPUTATIONS}
-        for each in COMPUTATIONS:
+            for verb in VERBS:
+                conn.execute("select features.refresh_asset(1, true, p_verb => %s)", (verb,))
+            found = {each: rows(conn, each) for each in EVERY}
+        for each in EVERY:
             expected = {key: row for key, row in whole[each].items() if since[each][key] <= end}
             assert found[each] == expected, each.table
 

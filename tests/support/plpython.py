@@ -32,16 +32,20 @@ def _execute(query: str) -> None:
     """Run the one query that a kernel makes: it asks for the modules that kernels share."""
     assert re.fullmatch(r"select \w+\.\w+\(\)(, \w+\.\w+\(\))*", query)
     for slice_, name in re.findall(r"(\w+)\.(\w+)\(\)", query):
-        if name not in GD:
+        kind = name.removeprefix("_").removesuffix("_kernel")
+        if name.startswith("_") and kind not in GD.setdefault("indicators", {}):
+            compiled(body(f"functions/{slice_}/{kind}.sql", rf"{slice_}\.{name}"))()
+        elif not name.startswith("_") and name not in GD:
             compiled(body(f"functions/{slice_}/{name}.sql"))()
 
 
 FAKE_PLPY = SimpleNamespace(error=_error, execute=_execute)
 
 
-def body(path: str) -> str:
-    """The text between the dollars of a file that makes one routine."""
-    found = re.findall(r"^as \$\$\n(.*?)^\$\$;", (SQL / path).read_text(), re.M | re.S)
+def body(path: str, routine: str = "") -> str:
+    """The text between the dollars of the file's one routine, or of the named one."""
+    start = rf"^create or replace function {routine}\((?:(?!^create).)*?" if routine else ""
+    found = re.findall(rf"{start}^as \$\$\n(.*?)^\$\$;", (SQL / path).read_text(), re.M | re.S)
     assert len(found) == 1, f"sql/{path} has {len(found)} bodies"
     return found[0]
 

@@ -1,9 +1,10 @@
--- bars.delete_prices(p_id): take all candles of an asset out, as how many there were.
+-- bars.delete_prices(p_id): take all candles of an asset out, daily and intraday, as how many there were.
 --
 --     select bars.delete_prices(1);
 --
 -- Through the revision log: prices_as_of still knows them, and what is computed from them follows
--- at the next refresh. The asset keeps its row; it has no source any more.
+-- at the next refresh. The asset keeps its row; it has no source any more. Intraday candles have no
+-- revision log: those are gone.
 
 create or replace function bars.delete_prices(p_id integer)
 returns bigint
@@ -11,7 +12,8 @@ language plpgsql
 volatile parallel unsafe
 as $$
 declare
-    v_candles bigint;
+    v_candles  bigint;
+    v_intraday bigint;
 begin
     -- The same lock, in the same order, as a load.
     lock table bars.dim_assets in share row exclusive mode;
@@ -24,9 +26,12 @@ begin
     delete from bars.cmc_price_histories7 as p where p.id = p_id;
     get diagnostics v_candles = row_count;
     update bars.price_state as t set source = null where t.id = p_id and t.source is not null;
-    return v_candles;
+    delete from bars.intraday_candles as c where c.id = p_id;
+    get diagnostics v_intraday = row_count;
+    update bars.intraday_state as t set source = null where t.id = p_id and t.source is not null;
+    return v_candles + v_intraday;
 end
 $$;
 
 comment on function bars.delete_prices(integer) is
-    'Deletes every candle of an asset, which the revision log keeps; the number of candles.';
+    'Deletes every candle of an asset, of which the revision log keeps the daily ones; the number of candles.';

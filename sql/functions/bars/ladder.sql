@@ -8,8 +8,7 @@
 -- candle. With p_until the bars that are unfinished at that moment come as forming, from the candles
 -- up to it.
 --
--- requires: functions/bars/ladder_kernel.sql, functions/timemodel/next_session.sql
--- requires: functions/timemodel/is_24_7.sql
+-- requires: functions/bars/ladder_kernel.sql, functions/timemodel/is_24_7.sql
 
 -- The session of a candle, and an error when it has none: what is counted from it would be wrong.
 create or replace function bars._session_of(p_id integer, p_session_id text, p_ts timestamptz)
@@ -71,6 +70,7 @@ declare
     v_from_no  integer;
     v_day      integer := (p_first at time zone 'UTC')::date - date '1970-01-01';
     v_previous integer := v_day - 1;
+    v_beyond   date;
     v_candles  bytea[];
     v_sessions bytea[];
     v_spans    record;
@@ -129,18 +129,37 @@ begin
 
     if not v_market.is_24_7 and last_ts is not null then
         v_last := bars._session_of(p_id, v_market.session_id, last_ts);
-        -- Whether the last bar is closed depends on the session that comes next.
-        perform timemodel.next_session(v_market.session_id, v_last.session_date);
+        -- Whether the last bar is closed depends on the session that comes next. Where the calendar ends
+        -- with the last candle, all that is known of that one is that it comes after the calendar.
+        if not exists (
+            select
+            from timemodel.session_calendar as c
+            where c.session_id = v_market.session_id
+              and c.session_no > v_last.session_no
+        ) then
+            v_beyond := greatest(v_market.calendar_to, v_last.session_date) + 1;
+            raise warning 'asset %: the calendar of % ends on %, where its candles do',
+                p_id, v_market.session_id, v_market.calendar_to
+                using detail = 'A bar that ends with that candle is stored once it is known that no session of it is to come.',
+                      hint = format('`ta-lab2 calendar refresh --session %s` loads two years ahead.', v_market.session_id);
+        end if;
         select array[
-            array_send(array_agg(c.session_date order by c.session_no)),
-            array_send(array_agg(c.opens_at order by c.session_no)),
-            array_send(array_agg(c.closes_at - interval '1 millisecond' order by c.session_no))
+            array_send(array_agg(s.session_date order by s.session_date)),
+            array_send(array_agg(s.opens_at order by s.session_date)),
+            array_send(array_agg(s.closes_at - interval '1 millisecond' order by s.session_date))
         ]
         into v_sessions
-        from timemodel.session_calendar as c
-        where c.session_id = v_market.session_id
-          and c.session_no between v_from_no and v_last.session_no
-              + case when p_until is null then 1 else c_longest + 1 end;
+        from (
+            select c.session_date, c.opens_at, c.closes_at
+            from timemodel.session_calendar as c
+            where c.session_id = v_market.session_id
+              and c.session_no between v_from_no and v_last.session_no
+                  + case when p_until is null then 1 else c_longest + 1 end
+            union all
+            select n.day, n.day::timestamp at time zone 'UTC', (n.day + 1)::timestamp at time zone 'UTC'
+            from (values (v_beyond)) as n (day)
+            where n.day is not null
+        ) as s;
     end if;
 
     select

@@ -9,7 +9,8 @@
 -- An asset's candles of one resolution come from one source, the first loaded. Lines of another are compared with
 -- them and counted; p_extend stores those of moments without a candle, p_switch makes it the source.
 --
--- requires: functions/bars/load_staged_prices.sql
+-- requires: functions/bars/staged_lines.sql, functions/bars/candle_fault.sql
+-- requires: functions/bars/begin_load.sql, functions/bars/end_load.sql
 
 create or replace function bars._switch_intraday_source(
     p_id integer,
@@ -72,58 +73,33 @@ volatile parallel unsafe
 set enable_nestloop = off
 as $$
 declare
+    v_begun      record;
+    v_has_volume boolean;
+    v_switches   boolean;
     v_symbol     text;
-    v_source     text;
-    v_is_own     boolean;
-    v_same_unit  boolean;
-    v_has_volume boolean := 'volume' = any (p_columns);
     v_given      timestamptz[];
 begin
     perform bars._register_asset(p_id, p_slug, p_session);
-    perform bars._check_source(p_source);
-    select t.source
-    into v_source
-    from bars.intraday_state as t
-    where t.id = p_id
-      and t.resolution = p_resolution;
-    v_is_own := v_source is null or v_source = p_source or p_switch;
-    v_same_unit := v_source is null or (
-        select count(distinct d.volume_unit) = 1
-        from bars.dim_sources as d
-        where d.source in (v_source, p_source)
-    );
-    if not v_is_own and not v_same_unit then
-        v_has_volume := false;
-    end if;
-    insert into bars.loads (load, file, sha256, source, id, resolution, source_before)
-    values (p_load, p_file, p_sha256, p_source, p_id, p_resolution, v_source);
+    select b.*
+    into v_begun
+    from bars.begin_load(p_load, p_file, p_id, p_source, p_sha256, p_switch, p_resolution) as b;
+    v_has_volume := 'volume' = any (p_columns) and (v_begun.is_own or v_begun.is_same_unit);
+    v_switches := v_begun.is_own and v_begun.source_before is distinct from p_source;
     -- A ticker names an asset that nobody has named yet; what daily files say goes before it.
-    select s.ticker
-    into v_symbol
-    from bars.price_staging as s
-    where s.load = p_load
-      and s.ticker <> ''
-    order by s.line
-    limit 1;
-    update bars.dim_assets as a
-    set symbol = v_symbol
-    where a.id = p_id
-      and a.symbol = a.slug
-      and a.symbol <> v_symbol;
+    if exists (select from bars.dim_assets as a where a.id = p_id and a.symbol = a.slug) then
+        select l.ticker
+        into v_symbol
+        from bars.staged_lines(p_load) as l
+        where l.ticker <> ''
+        order by l.line
+        limit 1;
+        update bars.dim_assets as a
+        set symbol = v_symbol
+        where a.id = p_id
+          and a.symbol <> v_symbol;
+    end if;
 
-    -- Materialized: each text is read as a number once, not once for every rule below.
-    with cells as materialized (
-        select
-            s.*,
-            bars._stamp(s.day) as ts,
-            bars._number(s.open) as n_open,
-            bars._number(s.high) as n_high,
-            bars._number(s.low) as n_low,
-            bars._number(s.close) as n_close,
-            bars._number(s.volume) as n_volume
-        from bars.price_staging as s
-        where s.load = p_load
-    ), candles as (
+    with candles as materialized (
         select
             c.line,
             c.raw,
@@ -135,68 +111,84 @@ begin
             c.n_volume as volume,
             case
                 when c.fault is not null then c.fault
-                when c.day = '' then 'time missing'
+                when c.ts is null and c.day = '' then 'time missing'
                 when c.ts is null then 'time unparsable'
                 when c.ts > p_at then 'future time'
                 when date_bin(p_resolution, c.ts, '2000-01-01 00:00+00') <> c.ts
                     then 'time is no begin of a candle'
                 -- CoinMarketCap's id of the US dollar.
                 when c.quote <> '2781' then 'not in US dollars'
-                when '' = any (array[c.open, c.high, c.low, c.close]) then 'price missing'
-                when num_nulls(c.n_open, c.n_high, c.n_low, c.n_close) > 0 then 'price unparsable'
-                -- NaN is greater than every number, infinity included.
-                when greatest(c.n_open, c.n_high, c.n_low, c.n_close) >= 'infinity'
-                    then 'price not a number'
-                when least(c.n_open, c.n_high, c.n_low, c.n_close) <= 0 then 'price not positive'
-                when c.n_high < greatest(c.n_open, c.n_low, c.n_close) then 'high is not the highest'
-                when c.n_low > least(c.n_open, c.n_close) then 'low is not the lowest'
-                when c.volume <> '' and c.n_volume is null then 'volume unparsable'
-                when c.n_volume < 0 or c.n_volume >= 'infinity' then 'volume not a number from 0'
+                else bars.candle_fault(
+                    c.open, c.high, c.low, c.close, c.volume,
+                    c.n_open, c.n_high, c.n_low, c.n_close, c.n_volume
+                )
             end as reason
-        from cells as c
-    ), disputed as (
+        from (
+            select
+                l.*,
+                bars._stamp(l.day) as ts,
+                bars._number(l.open) as n_open,
+                bars._number(l.high) as n_high,
+                bars._number(l.low) as n_low,
+                bars._number(l.close) as n_close,
+                bars._number(l.volume) as n_volume
+            from bars.staged_lines(p_load) as l
+            -- Each text is read as a number once, not once for every rule above.
+            offset 0
+        ) as c
+    ), repeated as (
         select c.ts
         from candles as c
         where c.reason is null
         group by c.ts
-        having count(distinct row (c.open, c.high, c.low, c.close, c.volume)) > 1
-    ), compared as (
+        having count(*) > 1
+    ), repetitions as materialized (
+        select
+            c.ts,
+            min(c.line) as first_line,
+            count(distinct row (c.open, c.high, c.low, c.close, c.volume)) > 1 as is_disputed
+        from repeated as r
+        join candles as c on c.ts = r.ts and c.reason is null
+        group by c.ts
+    ), judged as materialized (
         select
             c.line,
-            c.raw,
             c.ts,
             c.open,
             c.high,
             c.low,
             c.close,
-            case when v_has_volume then c.volume else p.volume end as volume,
-            coalesce(c.reason, case when d.ts is not null then 'duplicate with other values' end) as reason,
-            row_number() over (partition by c.ts, c.reason order by c.line) > 1 as is_repeated,
-            p.id is not null as is_stored,
+            n.volume,
+            n.reason,
+            case when n.reason is not null then left(c.raw, 2000) end as raw,
             -- Both are above 0.
             abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
             or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
             or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
             or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close) as is_differing,
-            row (p.open, p.high, p.low, p.close, p.volume) as stored
-        from candles as c
-        left join disputed as d on d.ts = c.ts
-        left join bars.intraday_candles as p
-            on p.id = p_id and p.resolution = p_resolution and p.ts = c.ts
-    ), judged as (
-        select
-            c.*,
+            p.id is null as is_new,
             case
-                when c.reason is not null then 'rejected'
+                when n.reason is not null then 'rejected'
                 when c.ts + p_resolution > p_at then 'forming'
-                when not v_is_own and (c.is_stored or not p_extend) then 'other source'
-                when c.is_repeated then 'unchanged'
-                when not c.is_stored then 'loaded'
-                when c.stored is distinct from row (c.open, c.high, c.low, c.close, c.volume)
-                    then 'revised'
+                when not v_begun.is_own and (p.id is not null or not p_extend) then 'other source'
+                when c.line > r.first_line then 'unchanged'
+                when p.id is null then 'loaded'
+                when row (p.open, p.high, p.low, p.close, p.volume)
+                    is distinct from row (c.open, c.high, c.low, c.close, n.volume)
+                then 'revised'
                 else 'unchanged'
             end as verdict
-        from compared as c
+        from candles as c
+        left join repetitions as r on r.ts = c.ts and c.reason is null
+        left join bars.intraday_candles as p
+            on p.id = p_id and p.resolution = p_resolution and p.ts = c.ts
+        cross join lateral (
+            select
+                case when v_has_volume then c.volume else p.volume end as volume,
+                coalesce(
+                    c.reason, case when r.is_disputed then 'duplicate with other values' end
+                ) as reason
+        ) as n
     ), written as (
         insert into bars.intraday_candles as p (
             id, resolution, ts, open, high, low, close, volume
@@ -204,6 +196,7 @@ begin
         select p_id, p_resolution, j.ts, j.open, j.high, j.low, j.close, j.volume
         from judged as j
         where j.verdict in ('loaded', 'revised')
+        order by j.ts
         on conflict (id, resolution, ts) do update
         set open = excluded.open,
             high = excluded.high,
@@ -212,7 +205,7 @@ begin
             volume = excluded.volume
     ), refused as (
         insert into bars.price_rejects as r (load, file, line, raw, reason)
-        select p_load, p_file, j.line, left(j.raw, 2000), j.reason
+        select p_load, p_file, j.line, j.raw, j.reason
         from judged as j
         where j.verdict = 'rejected'
         on conflict (file, line, raw_md5) do update
@@ -228,31 +221,23 @@ begin
         count(*) filter (where j.verdict = 'forming'),
         count(*) filter (where j.verdict = 'other source'),
         count(*) filter (where j.verdict = 'other source' and j.is_differing),
-        count(*) filter (where j.verdict = 'other source' and not j.is_stored),
-        array_agg(j.ts)
+        count(*) filter (where j.verdict = 'other source' and j.is_new),
+        array_agg(j.ts) filter (where v_switches)
     into
         loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new,
         v_given
     from judged as j;
 
-    if v_is_own and loaded + unchanged + revised > 0 and v_source is distinct from p_source then
-        perform bars._switch_intraday_source(p_id, p_resolution, p_source, v_same_unit, v_given);
+    if v_switches and loaded + unchanged + revised > 0 then
+        perform bars._switch_intraday_source(
+            p_id, p_resolution, p_source, v_begun.is_same_unit, v_given
+        );
     end if;
-    update bars.loads as l
-    set finished_at = clock_timestamp(),
-        recorded_at = case when (
-            load_staged_intraday.loaded + load_staged_intraday.revised > 0
-        ) then now() end,
-        loaded = load_staged_intraday.loaded,
-        unchanged = load_staged_intraday.unchanged,
-        revised = load_staged_intraday.revised,
-        rejected = load_staged_intraday.rejected,
-        forming = load_staged_intraday.forming,
-        other_source = load_staged_intraday.other_source,
-        other_differing = load_staged_intraday.other_differing,
-        other_new = load_staged_intraday.other_new
-    where l.load = p_load;
-    delete from bars.price_staging as s where s.load = p_load;
+    perform bars.end_load(
+        p_load,
+        case when loaded + revised > 0 then now() end,
+        loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new
+    );
     return next;
 end
 $$;

@@ -17,53 +17,8 @@
 --
 -- requires: functions/bars/price_moment.sql, functions/timemodel/is_24_7.sql
 -- requires: functions/timemodel/market_date.sql, functions/bars/refuse_to_reclassify.sql
-
-create or replace function bars._number(p_text text)
-returns double precision
-language sql
-stable parallel safe
-as $$
-select case when pg_input_is_valid(p_text, 'double precision') then p_text::double precision end
-$$;
-
-comment on function bars._number(text) is
-    'Private: the text as a number, null when it is none.';
-
-create or replace function bars._stamp(p_text text)
-returns timestamptz
-language sql
-stable parallel safe
-as $$
--- The pattern keeps out what a timestamp also understands: now, infinity, 1/2/2020.
-select case
-    when p_text ~ '^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?(Z|\+00:00)?$'
-        and pg_input_is_valid(left(p_text, 10), 'date')
-        and pg_input_is_valid(regexp_replace(p_text, '(Z|\+00:00)$', ''), 'timestamp')
-    then regexp_replace(p_text, '(Z|\+00:00)$', '')::timestamp at time zone 'UTC'
-    -- Since 1970, from 1973 to 2286: there the digits tell seconds, milli- and microseconds apart,
-    -- and a date without hyphens is none of them.
-    when p_text ~ '^[1-9](\d{8,9}|\d{11,12}|\d{14,15})(\.0+)?$'
-    then timestamptz 'epoch' + split_part(p_text, '.', 1)::bigint * case
-        when split_part(p_text, '.', 1)::bigint < 1e10 then interval '1 second'
-        when split_part(p_text, '.', 1)::bigint < 1e13 then interval '1 millisecond'
-        else interval '1 microsecond'
-    end
-end
-$$;
-
-comment on function bars._stamp(text) is
-    'Private: an ISO 8601 date or time in UTC, or a time since 1970; null when the text is none.';
-
-create or replace function bars._day(p_text text)
-returns date
-language sql
-stable parallel safe
-as $$
-select (bars._stamp(p_text) at time zone 'UTC')::date
-$$;
-
-comment on function bars._day(text) is
-    'Private: the date that the text names, or on which it lies in UTC; null when it is no date or time.';
+-- requires: functions/bars/staged_lines.sql, functions/bars/candle_fault.sql
+-- requires: functions/bars/begin_load.sql, functions/bars/end_load.sql
 
 create or replace function bars._name_sessions(p_load uuid, p_session timemodel.dim_sessions)
 returns void
@@ -73,6 +28,22 @@ volatile parallel unsafe
 set enable_nestloop = off
 as $$
 begin
+    -- Each line in a row of its own, which can be written to.
+    with lines as materialized (
+        select l.* from bars.staged_lines(p_load) as l
+    ), gone as (
+        delete from bars.price_staging as s where s.load = p_load returning s.line
+    )
+    insert into bars.price_staging (
+        load, line, raw, fault, day, ticker, quote,
+        open, high, low, close, volume, market_cap, time_high, time_low
+    )
+    select
+        p_load, l.line, l.raw, l.fault, l.day, l.ticker, l.quote,
+        l.open, l.high, l.low, l.close, l.volume, l.market_cap, l.time_high, l.time_low
+    from lines as l
+    -- Asked for, so that they are gone before.
+    where (select count(*) from gone) > 0;
     with moments as materialized (
         select s.line, m.at, (m.at at time zone p_session.timezone)::date as local_date
         from bars.price_staging as s
@@ -104,81 +75,6 @@ $$;
 comment on function bars._name_sessions(uuid, timemodel.dim_sessions) is
     'Private: writes into staged lines that hold a moment the date of the exchange''s session it means.';
 
-create or replace function bars._register_asset(
-    p_id integer,
-    p_slug text,
-    p_session text
-)
-returns timemodel.dim_sessions
-language plpgsql
-volatile parallel unsafe
-as $$
-declare
-    v_id      integer;
-    v_slug    text;
-    v_session timemodel.dim_sessions;
-begin
-    -- A new partition of the candles takes this lock for its foreign key. Taken first,
-    -- two loads follow each other; taken on the way, they would deadlock.
-    lock table bars.dim_assets in share row exclusive mode;
-    select a.id, a.slug
-    into v_id, v_slug
-    from bars.dim_assets as a
-    where (a.id = p_id) <> (a.slug = p_slug)
-    limit 1;
-    if found then
-        raise exception 'asset % is not %', p_id, p_slug
-            using errcode = 'TA201',
-                  detail = format('The database knows %s as asset %s.', v_slug, v_id),
-                  hint = 'Correct the file''s name, <CoinMarketCap id>_<slug>.csv, or the slug in dim_assets.';
-    end if;
-    v_session := timemodel.session(coalesce(
-        p_session,
-        (select a.session_id from bars.dim_assets as a where a.id = p_id),
-        'CRYPTO'
-    ));
-    insert into bars.dim_assets as a (id, symbol, slug, session_id)
-    values (p_id, p_slug, p_slug, v_session.session_id)
-    on conflict (id) do update
-    set session_id = excluded.session_id
-    where a.session_id <> excluded.session_id;
-    if not v_session.is_24_7 then
-        -- Its calendar stays as it is until these candles are committed.
-        select s.*
-        into v_session
-        from timemodel.dim_sessions as s
-        where s.session_id = v_session.session_id
-        for share;
-    end if;
-    return v_session;
-end
-$$;
-
-comment on function bars._register_asset(integer, text, text) is
-    'Private: makes the asset if it is new, and holds off other loads until the transaction ends; its session.';
-
-create or replace function bars._check_source(p_source text)
-returns void
-language plpgsql
-stable parallel safe
-as $$
-begin
-    if not exists (select from bars.dim_sources as d where d.source = p_source) then
-        raise exception 'there is no source %', p_source
-            using errcode = 'TA206',
-                  detail = format(
-                      'Known are %s.',
-                      (select string_agg(d.source, ', ' order by d.source) from bars.dim_sources as d)
-                  ),
-                  hint = 'A new one is an insert into dim_sources: its name, and whether a volume of it'
-                      ' counts base (units of the asset) or quote (US dollars).';
-    end if;
-end
-$$;
-
-comment on function bars._check_source(text) is
-    'Private: raises TA206 unless a source of that name is known.';
-
 create or replace function bars._check_calendar(
     p_load uuid,
     p_session timemodel.dim_sessions,
@@ -195,9 +91,8 @@ begin
     select min(d.day), max(d.day)
     into v_first, v_last
     from (
-        select bars._day(s.day) as day
-        from bars.price_staging as s
-        where s.load = p_load
+        select bars._day(l.day) as day
+        from bars.staged_lines(p_load) as l
         -- Keeps the text from being read once for each use of the date.
         offset 0
     ) as d
@@ -210,6 +105,56 @@ $$;
 
 comment on function bars._check_calendar(uuid, timemodel.dim_sessions, date) is
     'Private: raises the time model''s error unless the calendar covers every line''s date up to today.';
+
+create or replace function bars._name_ticker(p_load uuid, p_id integer, p_today date, p_last date)
+returns void
+language plpgsql
+volatile parallel unsafe
+as $$
+declare
+    v_symbol text;
+    v_as_of  date;
+begin
+    select d.ticker, d.day
+    into v_symbol, v_as_of
+    from (
+        select l.line, l.ticker, bars._day(l.day) as day
+        from bars.staged_lines(p_load) as l
+        where l.ticker <> ''
+        -- Keeps the text from being read once for each use of the date.
+        offset 0
+    ) as d
+    where d.day <= p_today
+    order by d.day desc, d.line
+    limit 1;
+    update bars.dim_assets as a
+    set symbol = v_symbol
+    where a.id = p_id
+      and a.symbol <> v_symbol
+      -- Tickers change; an older file must not bring the old one back.
+      and (a.symbol = a.slug or p_last is null or p_last <= v_as_of);
+end
+$$;
+
+comment on function bars._name_ticker(uuid, integer, date, date) is
+    'Private: gives the asset the ticker of the newest line, unless candles after it were stored before.';
+
+create or replace function bars._hold_prices(p_id integer)
+returns void
+language plpgsql
+volatile parallel unsafe
+as $$
+begin
+    perform from bars.price_state as t where t.id = p_id for update;
+    if not found then
+        -- Of an asset without candles there is no row yet, and nobody else may make it now.
+        lock table bars.price_state in share row exclusive mode;
+    end if;
+end
+$$;
+
+comment on function bars._hold_prices(integer) is
+    'Private: keeps other clients from writing the asset''s candles until the transaction ends.';
 
 create or replace function bars._switch_source(
     p_id integer,
@@ -272,17 +217,20 @@ volatile parallel unsafe
 set enable_nestloop = off
 as $$
 declare
-    v_session   timemodel.dim_sessions;
-    v_today     date;
-    v_symbol    text;
-    v_as_of     date;
-    v_given     timestamptz[];
-    v_source    text;
-    v_is_own    boolean;
-    v_same_unit boolean;
-    v_columns   text[] := p_columns;
-    v_written   bigint;
-    v_at        timestamptz;
+    v_session        timemodel.dim_sessions;
+    v_has_volume     boolean;
+    v_has_market_cap boolean := 'market_cap' = any (p_columns);
+    v_has_time_high  boolean := 'time_high' = any (p_columns);
+    v_has_time_low   boolean := 'time_low' = any (p_columns);
+    v_switches       boolean;
+    v_symbol         text;
+    v_last           date;
+    v_is_renamed     boolean;
+    v_today          date;
+    v_begun          record;
+    v_given          timestamptz[];
+    v_revised        bars.price_revisions[];
+    v_written        bigint;
 begin
     v_session := bars._register_asset(p_id, p_slug, p_session);
     if v_session.is_24_7 then
@@ -292,62 +240,23 @@ begin
         perform bars._name_sessions(p_load, v_session);
         perform bars._check_calendar(p_load, v_session, v_today);
     end if;
-    select s.ticker, bars._day(s.day)
-    into v_symbol, v_as_of
-    from bars.price_staging as s
-    where s.load = p_load
-      and s.ticker <> ''
-      and bars._day(s.day) <= v_today
-    order by bars._day(s.day) desc, s.line
-    limit 1;
-    perform bars._check_source(p_source);
-    select t.source into v_source from bars.price_state as t where t.id = p_id;
-    v_is_own := v_source is null or v_source = p_source or p_switch;
-    v_same_unit := v_source is null or (
-        select count(distinct d.volume_unit) = 1
-        from bars.dim_sources as d
-        where d.source in (v_source, p_source)
-    );
-    if not v_is_own and not v_same_unit then
-        v_columns := array_remove(v_columns, 'volume');
-    end if;
-    insert into bars.loads (load, file, sha256, source, id, source_before)
-    values (p_load, p_file, p_sha256, p_source, p_id, v_source);
-    -- Tickers change; an older file must not bring the old one back.
-    update bars.dim_assets as a
-    set symbol = v_symbol
-    where a.id = p_id
-      and v_is_own
-      and a.symbol <> v_symbol
-      and (
-          a.symbol = a.slug
-          or not exists (
-              select
-              from bars.cmc_price_histories7 as p
-              where p.id = p_id
-                and p.ts >= (v_as_of + 1)::timestamp at time zone v_session.timezone
-          )
-      );
+    perform bars._hold_prices(p_id);
+    select b.*
+    into v_begun
+    from bars.begin_load(p_load, p_file, p_id, p_source, p_sha256, p_switch) as b;
+    select a.symbol into v_symbol from bars.dim_assets as a where a.id = p_id;
+    select (max(p.ts) at time zone v_session.timezone)::date
+    into v_last
+    from bars.cmc_price_histories7 as p
+    where p.id = p_id;
+    v_has_volume := 'volume' = any (p_columns) and (v_begun.is_own or v_begun.is_same_unit);
+    v_switches := v_begun.is_own and v_begun.source_before is distinct from p_source;
 
-    -- Materialized: each text is read as a number once, not once for every rule below.
-    with cells as materialized (
-        select
-            s.*,
-            bars._day(s.day) as session_date,
-            bars._number(s.open) as n_open,
-            bars._number(s.high) as n_high,
-            bars._number(s.low) as n_low,
-            bars._number(s.close) as n_close,
-            bars._number(s.volume) as n_volume,
-            bars._number(s.market_cap) as n_market_cap,
-            bars._stamp(s.time_high) as at_high,
-            bars._stamp(s.time_low) as at_low
-        from bars.price_staging as s
-        where s.load = p_load
-    ), candles as (
+    with candles as materialized (
         select
             c.line,
             c.raw,
+            c.ticker <> v_symbol and c.ticker <> '' as is_renamed,
             case
                 when v_session.is_24_7
                 then (c.session_date + time '23:59:59.999') at time zone 'UTC'
@@ -363,100 +272,127 @@ begin
             c.at_low as time_low,
             case
                 when c.fault is not null then c.fault
-                when c.day = '' then 'date missing'
+                when c.session_date is null and c.day = '' then 'date missing'
                 when c.session_date is null then 'date unparsable'
                 when c.session_date > v_today then 'future date'
                 when not v_session.is_24_7 and k.session_date is null then 'not a session'
                 -- CoinMarketCap's id of the US dollar.
                 when c.quote <> '2781' then 'not in US dollars'
-                when '' = any (array[c.open, c.high, c.low, c.close]) then 'price missing'
-                when num_nulls(c.n_open, c.n_high, c.n_low, c.n_close) > 0 then 'price unparsable'
-                -- NaN is greater than every number, infinity included.
-                when greatest(c.n_open, c.n_high, c.n_low, c.n_close) >= 'infinity'
-                    then 'price not a number'
-                when least(c.n_open, c.n_high, c.n_low, c.n_close) <= 0 then 'price not positive'
-                when c.n_high < greatest(c.n_open, c.n_low, c.n_close) then 'high is not the highest'
-                when c.n_low > least(c.n_open, c.n_close) then 'low is not the lowest'
-                when c.volume <> '' and c.n_volume is null then 'volume unparsable'
-                when c.n_volume < 0 or c.n_volume >= 'infinity' then 'volume not a number from 0'
-                when c.market_cap <> '' and c.n_market_cap is null then 'market cap unparsable'
-                when c.n_market_cap < 0 or c.n_market_cap >= 'infinity'
-                    then 'market cap not a number from 0'
-                when c.time_high <> '' and c.at_high is null then 'time of the high unparsable'
-                when c.time_low <> '' and c.at_low is null then 'time of the low unparsable'
+                else coalesce(
+                    bars.candle_fault(
+                        c.open, c.high, c.low, c.close, c.volume,
+                        c.n_open, c.n_high, c.n_low, c.n_close, c.n_volume
+                    ),
+                    case
+                        when c.market_cap <> '' and c.n_market_cap is null then 'market cap unparsable'
+                        when c.n_market_cap < 0 or c.n_market_cap >= 'infinity'
+                            then 'market cap not a number from 0'
+                        when c.time_high <> '' and c.at_high is null then 'time of the high unparsable'
+                        when c.time_low <> '' and c.at_low is null then 'time of the low unparsable'
+                    end
+                )
             end as reason
-        from cells as c
+        from (
+            select
+                l.*,
+                bars._day(l.day) as session_date,
+                bars._number(l.open) as n_open,
+                bars._number(l.high) as n_high,
+                bars._number(l.low) as n_low,
+                bars._number(l.close) as n_close,
+                bars._number(l.volume) as n_volume,
+                bars._number(l.market_cap) as n_market_cap,
+                case when v_has_time_high then bars._stamp(l.time_high) end as at_high,
+                case when v_has_time_low then bars._stamp(l.time_low) end as at_low
+            from bars.staged_lines(p_load) as l
+            -- Each text is read as a number once, not once for every rule above.
+            offset 0
+        ) as c
         left join timemodel.session_calendar as k
             on k.session_id = v_session.session_id
             and k.session_date = c.session_date
-    ), disputed as (
+    ), repeated as (
         select c.ts
         from candles as c
         where c.reason is null
         group by c.ts
-        having count(distinct row (
-            c.open, c.high, c.low, c.close, c.volume, c.market_cap, c.time_high, c.time_low
-        )) > 1
-    ), compared as (
+        having count(*) > 1
+    ), repetitions as materialized (
+        select
+            c.ts,
+            min(c.line) as first_line,
+            count(distinct row (
+                c.open, c.high, c.low, c.close, c.volume, c.market_cap, c.time_high, c.time_low
+            )) > 1 as is_disputed
+        from repeated as r
+        join candles as c on c.ts = r.ts and c.reason is null
+        group by c.ts
+    ), judged as materialized (
         select
             c.line,
-            c.raw,
             c.ts,
             c.open,
             c.high,
             c.low,
             c.close,
-            case when 'volume' = any (v_columns) then c.volume else p.volume end as volume,
-            case when 'market_cap' = any (v_columns) then c.market_cap else p.market_cap end as market_cap,
-            case when 'time_high' = any (v_columns) then c.time_high else p.time_high end as time_high,
-            case when 'time_low' = any (v_columns) then c.time_low else p.time_low end as time_low,
-            coalesce(c.reason, case when d.ts is not null then 'duplicate with other values' end) as reason,
-            row_number() over (partition by c.ts, c.reason order by c.line) > 1 as is_repeated,
-            p.id is not null as is_stored,
-            -- Both are above 0.
-            abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
-            or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
-            or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
-            or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close) as is_differing,
-            row (p.open, p.high, p.low, p.close, p.volume, p.market_cap, p.time_high, p.time_low) as stored
-        from candles as c
-        left join disputed as d on d.ts = c.ts
-        left join bars.cmc_price_histories7 as p on p.id = p_id and p.ts = c.ts
-    ), judged as (
-        select
-            c.*,
+            n.volume,
+            n.market_cap,
+            n.time_high,
+            n.time_low,
+            n.reason,
+            case when n.reason is not null then left(c.raw, 2000) end as raw,
+            -- Asked for of another source only. Both are above 0.
+            not v_begun.is_own and (
+                abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
+                or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
+                or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
+                or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close)
+            ) as is_differing,
+            p.id is null as is_new,
+            c.is_renamed,
             case
-                when c.reason is not null then 'rejected'
+                when n.reason is not null then 'rejected'
                 when c.ts >= p_at then 'forming'
-                when not v_is_own and (c.is_stored or not p_extend) then 'other source'
-                when c.is_repeated then 'unchanged'
-                when not c.is_stored then 'loaded'
-                when c.stored is distinct from row (
-                    c.open, c.high, c.low, c.close, c.volume, c.market_cap, c.time_high, c.time_low
+                when not v_begun.is_own and (p.id is not null or not p_extend) then 'other source'
+                when c.line > r.first_line then 'unchanged'
+                when p.id is null then 'loaded'
+                when row (
+                    p.open, p.high, p.low, p.close, p.volume, p.market_cap, p.time_high, p.time_low
+                ) is distinct from row (
+                    c.open, c.high, c.low, c.close, n.volume, n.market_cap, n.time_high, n.time_low
                 ) then 'revised'
                 else 'unchanged'
             end as verdict
-        from compared as c
+        from candles as c
+        left join repetitions as r on r.ts = c.ts and c.reason is null
+        left join bars.cmc_price_histories7 as p on p.id = p_id and p.ts = c.ts
+        cross join lateral (
+            select
+                case when v_has_volume then c.volume else p.volume end as volume,
+                case when v_has_market_cap then c.market_cap else p.market_cap end as market_cap,
+                case when v_has_time_high then c.time_high else p.time_high end as time_high,
+                case when v_has_time_low then c.time_low else p.time_low end as time_low,
+                coalesce(
+                    c.reason, case when r.is_disputed then 'duplicate with other values' end
+                ) as reason
+        ) as n
+    ), moment as materialized (
+        select bars.price_moment(p_id) as at
+        where exists (select from judged as j where j.verdict = 'loaded')
     ), written as (
         insert into bars.cmc_price_histories7 as p (
-            id, ts, open, high, low, close, volume, market_cap, time_high, time_low
+            id, ts, open, high, low, close, volume, market_cap, time_high, time_low, recorded_at
         )
         select
-            p_id, j.ts, j.open, j.high, j.low, j.close, j.volume, j.market_cap, j.time_high, j.time_low
+            p_id, j.ts, j.open, j.high, j.low, j.close, j.volume, j.market_cap, j.time_high, j.time_low,
+            -- Locks the asset before the first row, and spares the trigger that.
+            (select m.at from moment as m)
         from judged as j
-        where j.verdict in ('loaded', 'revised')
-        on conflict (id, ts) do update
-        set open = excluded.open,
-            high = excluded.high,
-            low = excluded.low,
-            close = excluded.close,
-            volume = excluded.volume,
-            market_cap = excluded.market_cap,
-            time_high = excluded.time_high,
-            time_low = excluded.time_low
+        where j.verdict = 'loaded'
+        order by j.ts
     ), refused as (
         insert into bars.price_rejects as r (load, file, line, raw, reason)
-        select p_load, p_file, j.line, left(j.raw, 2000), j.reason
+        select p_load, p_file, j.line, j.raw, j.reason
         from judged as j
         where j.verdict = 'rejected'
         on conflict (file, line, raw_md5) do update
@@ -472,33 +408,46 @@ begin
         count(*) filter (where j.verdict = 'forming'),
         count(*) filter (where j.verdict = 'other source'),
         count(*) filter (where j.verdict = 'other source' and j.is_differing),
-        count(*) filter (where j.verdict = 'other source' and not j.is_stored),
-        array_agg(j.ts)
+        count(*) filter (where j.verdict = 'other source' and j.is_new),
+        bool_or(j.is_renamed),
+        array_agg(j.ts) filter (where v_switches),
+        array_agg(
+            row (
+                p_id, j.ts, j.open, j.high, j.low, j.close, j.volume, j.market_cap,
+                j.time_high, j.time_low, null, null, null
+            )::bars.price_revisions
+        ) filter (where j.verdict = 'revised')
     into
         loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new,
-        v_given
+        v_is_renamed, v_given, v_revised
     from judged as j;
 
+    if revised > 0 then
+        update bars.cmc_price_histories7 as p
+        set open = r.open,
+            high = r.high,
+            low = r.low,
+            close = r.close,
+            volume = r.volume,
+            market_cap = r.market_cap,
+            time_high = r.time_high,
+            time_low = r.time_low
+        from unnest(v_revised) as r
+        where p.id = p_id
+          and p.ts = r.ts;
+    end if;
+    if v_is_renamed and v_begun.is_own then
+        perform bars._name_ticker(p_load, p_id, v_today, v_last);
+    end if;
     v_written := loaded + revised;
-    if v_is_own and loaded + unchanged + revised > 0 and v_source is distinct from p_source then
-        v_written := v_written + bars._switch_source(p_id, p_source, v_same_unit, v_given);
+    if v_switches and loaded + unchanged + revised > 0 then
+        v_written := v_written + bars._switch_source(p_id, p_source, v_begun.is_same_unit, v_given);
     end if;
-    if v_written > 0 then
-        v_at := bars.price_moment(p_id);
-    end if;
-    update bars.loads as l
-    set finished_at = clock_timestamp(),
-        recorded_at = v_at,
-        loaded = load_staged_prices.loaded,
-        unchanged = load_staged_prices.unchanged,
-        revised = load_staged_prices.revised,
-        rejected = load_staged_prices.rejected,
-        forming = load_staged_prices.forming,
-        other_source = load_staged_prices.other_source,
-        other_differing = load_staged_prices.other_differing,
-        other_new = load_staged_prices.other_new
-    where l.load = p_load;
-    delete from bars.price_staging as s where s.load = p_load;
+    perform bars.end_load(
+        p_load,
+        case when v_written > 0 then bars.price_moment(p_id) end,
+        loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new
+    );
     return next;
 end
 $$;

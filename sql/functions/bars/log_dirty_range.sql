@@ -20,7 +20,8 @@ begin
     insert into bars.dirty_range (id, consumer, from_ts, to_ts)
     select p_id, c.consumer, p_from, p_to
     from bars.dim_consumers as c
-    where c.reads = p_table;
+    where c.reads = p_table
+       or p_table = any (c.also_reads);
 end
 $$;
 

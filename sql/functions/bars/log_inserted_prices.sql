@@ -5,7 +5,10 @@
 -- One range per asset and statement, whichever client wrote it. It loops over its own rows and
 -- writes an asset's rows for that asset only, so that it also runs where assets are distributed.
 --
--- requires: functions/bars/log_dirty_range.sql
+-- A stamp of the time at which the transaction began may have been given by the client: it has to be
+-- the one that price_moment() gives, which also locks the asset and refuses one that there is not.
+--
+-- requires: functions/bars/log_dirty_range.sql, functions/bars/price_moment.sql
 
 create or replace function bars.log_inserted_prices()
 returns trigger
@@ -14,13 +17,22 @@ volatile parallel unsafe
 as $$
 declare
     v_changed record;
+    v_at      timestamptz;
 begin
     for v_changed in
-        select n.id, min(n.ts) as from_ts, max(n.ts) as to_ts
+        select n.id, min(n.ts) as from_ts, max(n.ts) as to_ts,
+            min(n.recorded_at) as from_at, max(n.recorded_at) as to_at
         from new_rows as n
         group by n.id
         order by n.id
     loop
+        v_at := bars.price_moment(v_changed.id);
+        if v_changed.from_at <> v_at or v_changed.to_at <> v_at then
+            raise exception 'a transaction that began later has written candles of asset %', v_changed.id
+                using errcode = '40001',
+                      detail = format('This one began at %s, its candles would be of %s.', now(), v_at),
+                      hint = 'Leave recorded_at away, or do it again.';
+        end if;
         perform bars.log_dirty_range(v_changed.id, v_changed.from_ts, v_changed.to_ts);
     end loop;
     return null;

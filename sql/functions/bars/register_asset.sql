@@ -6,7 +6,7 @@
 -- is changed but a ticker that nobody has given yet, and its session while it has no candles;
 -- whatever contradicts it is an error.
 --
--- requires: functions/bars/load_staged_prices.sql
+-- requires: functions/bars/begin_load.sql
 
 create or replace function bars.register_asset(
     p_id integer,

@@ -26,6 +26,14 @@ $$;
 comment on function bars.stamp_price() is
     'Before a candle is written: sets recorded_at, but for an update that changes nothing.';
 
+-- A load that has locked the asset stamps its rows itself. Whatever else says now() is looked at
+-- when the statement ends, by log_inserted_prices().
 create or replace trigger stamp
-    before insert or update on bars.cmc_price_histories7
+    before insert on bars.cmc_price_histories7
+    for each row
+    when (new.recorded_at is distinct from now())
+    execute function bars.stamp_price();
+
+create or replace trigger restamp
+    before update on bars.cmc_price_histories7
     for each row execute function bars.stamp_price();

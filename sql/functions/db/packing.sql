@@ -28,6 +28,8 @@ from types import SimpleNamespace
 import numpy as np
 
 INTEGER, STAMP, FLOAT, BOOLEAN = (23, ">i4"), (1184, ">i8"), (701, ">f8"), (16, "u1")
+# ASCII words, an array of bytes; never null.
+TEXT = (25, None)
 # Numbers of which each may be null: values and presence have a row and a column of them.
 FLOATS = (1022, None)
 # Rows are laid out this many at a time: they stay in the processor's cache.
@@ -53,6 +55,13 @@ def fields(n, kind, values, present, typed):
     oid, form = kind
     if typed:
         yield f"type{n}", ">i4", oid, None
+    if kind is TEXT:
+        size = np.char.str_len(values)
+        yield f"length{n}", ">i4", size, None
+        letters = np.ascontiguousarray(values).view("u1").reshape(len(values), values.itemsize)
+        for at in range(values.itemsize):
+            yield f"letter{n}_{at}", "u1", letters[:, at], size > at
+        return
     if kind is not FLOATS:
         size = np.dtype(form).itemsize
         yield f"length{n}", ">i4", size if present is None else np.where(present, size, -1), None
@@ -172,6 +181,7 @@ GD["packing"] = SimpleNamespace(
     FLOAT=FLOAT,
     BOOLEAN=BOOLEAN,
     FLOATS=FLOATS,
+    TEXT=TEXT,
     unpack=unpack,
     iso=iso,
     differences=differences,

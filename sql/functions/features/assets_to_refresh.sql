@@ -1,4 +1,4 @@
--- features.assets_to_refresh(p_asset_ids): the assets to refresh, in order; all of them by default.
+-- features.assets_to_refresh(p_asset_ids, p_verb): the assets to refresh, in order; all of them by default.
 --
 --     select features.assets_to_refresh('{1,1027}');
 --
@@ -33,7 +33,10 @@ $$;
 comment on function features._known_assets(integer[]) is
     'Private: the given assets, all by default, in ascending order; an error when one is unknown.';
 
-create or replace function features.assets_to_refresh(p_asset_ids integer[] default null)
+create or replace function features.assets_to_refresh(
+    p_asset_ids integer[] default null,
+    p_verb text default 'refresh_features'
+)
 returns integer[]
 language plpgsql
 volatile parallel unsafe
@@ -41,14 +44,19 @@ as $$
 declare
     v_ids integer[] := features._known_assets(p_asset_ids);
 begin
-    insert into features.refresh_state as s (id)
-    select w.id
+    insert into features.refresh_state as s (id, verb)
+    select w.id, p_verb
     from unnest(v_ids) as w (id)
-    where not exists (select from features.refresh_state as s where s.id = w.id)
-    on conflict (id) do nothing;
+    where not exists (
+        select
+        from features.refresh_state as s
+        where s.id = w.id
+          and s.verb = p_verb
+    )
+    on conflict (id, verb) do nothing;
     return v_ids;
 end
 $$;
 
-comment on function features.assets_to_refresh(integer[]) is
-    'The given assets, all by default, in ascending order, each with its row in refresh_state.';
+comment on function features.assets_to_refresh(integer[], text) is
+    'The given assets, all by default, in ascending order, each with the verb''s row in refresh_state.';

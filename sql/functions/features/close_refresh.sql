@@ -39,7 +39,7 @@ $$;
 comment on function features._events_of(uuid) is
     'Private: assets of a run that changed or failed, each with how many were worked out together.';
 
-create or replace function features._record_assets(p_run_id uuid, p_correlation_id text)
+create or replace function features._record_assets(p_run_id uuid, p_correlation_id text, p_verb text)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -51,7 +51,7 @@ begin
     select
         p_correlation_id,
         p_run_id,
-        'refresh_features.asset',
+        p_verb || '.asset',
         e.started_at,
         e.ended_at,
         case when e.error_code is null then 'done' else 'failed' end,
@@ -69,7 +69,7 @@ begin
     insert into observability.metrics as o (correlation_id, metric_name, value, tags, recorded_at)
     select
         p_correlation_id,
-        'refresh_features.asset.' || m.name,
+        p_verb || '.asset.' || m.name,
         m.value,
         jsonb_build_object('id', e.id),
         e.ended_at
@@ -85,11 +85,11 @@ begin
 end
 $$;
 
-comment on function features._record_assets(uuid, text) is
+comment on function features._record_assets(uuid, text, text) is
     'Private: traces and metrics of the assets that changed or failed.';
 
 -- Another run may have done the asset since: refresh_state says how it stands now.
-create or replace function features._alert_of_assets(p_run_id uuid, p_correlation_id text)
+create or replace function features._alert_of_assets(p_run_id uuid, p_correlation_id text, p_verb text)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -97,33 +97,33 @@ as $$
 begin
     perform observability.resolve_alert(a.problem)
     from features.refresh_events as e
-    join features.refresh_state as s on s.id = e.id
+    join features.refresh_state as s on s.id = e.id and s.verb = p_verb
     join observability.alerts as a
-        on a.alert_type = 'refresh_features.asset_failed'
+        on a.alert_type = p_verb || '.asset_failed'
         and a.resolved_at is null
         and (a.metadata ->> 'id')::integer = e.id
     where e.run_id = p_run_id
       and (s.failed_at is null or a.metadata ->> 'sqlstate' <> e.error_code);
 
     perform observability.record_alert(
-        'refresh_features.asset_failed', 'warning',
+        p_verb || '.asset_failed', 'warning',
         format('asset %s failed: %s', e.id, e.error_message),
-        format('refresh_features asset %s %s', e.id, e.error_code),
+        format('%s asset %s %s', p_verb, e.id, e.error_code),
         jsonb_build_object('id', e.id, 'sqlstate', e.error_code, 'run_id', p_run_id),
         p_correlation_id
     )
     from features.refresh_events as e
-    join features.refresh_state as s on s.id = e.id
+    join features.refresh_state as s on s.id = e.id and s.verb = p_verb
     where e.run_id = p_run_id
       and e.error_code is not null
       and s.failed_at is not null;
 end
 $$;
 
-comment on function features._alert_of_assets(uuid, text) is
+comment on function features._alert_of_assets(uuid, text, text) is
     'Private: raises the alerts of assets that fail, resolves those of assets that no longer do.';
 
-create or replace function features._alert_of_run(p_run_id uuid, p_correlation_id text, p_status text)
+create or replace function features._alert_of_run(p_run_id uuid, p_correlation_id text, p_verb text, p_status text)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -131,23 +131,23 @@ as $$
 begin
     if p_status = 'abandoned' then
         perform observability.record_alert(
-            'refresh_features.abandoned', 'warning',
+            p_verb || '.abandoned', 'warning',
             'a refresh died on the way; what it committed stays, and the next goes on from there',
-            'refresh_features abandoned', jsonb_build_object('run_id', p_run_id), p_correlation_id
+            p_verb || ' abandoned', jsonb_build_object('run_id', p_run_id), p_correlation_id
         );
     elsif p_status = 'failed' then
         perform observability.record_alert(
-            'refresh_features.failed', 'critical', 'the refresh failed for every asset',
-            'refresh_features failed', jsonb_build_object('run_id', p_run_id), p_correlation_id
+            p_verb || '.failed', 'critical', 'the refresh failed for every asset',
+            p_verb || ' failed', jsonb_build_object('run_id', p_run_id), p_correlation_id
         );
     else
         perform observability.resolve_alert(w.problem)
-        from unnest('{refresh_features abandoned,refresh_features failed}'::text[]) as w (problem);
+        from unnest(array[p_verb || ' abandoned', p_verb || ' failed']) as w (problem);
     end if;
 end
 $$;
 
-comment on function features._alert_of_run(uuid, text, text) is
+comment on function features._alert_of_run(uuid, text, text, text) is
     'Private: raises the alert of a run that failed or died, resolves both after one that did not.';
 
 create or replace function features.close_refresh(
@@ -160,6 +160,7 @@ language plpgsql
 volatile parallel unsafe
 as $$
 declare
+    v_verb        text;
     v_correlation text;
     v_started     timestamptz;
     v_ended       timestamptz;
@@ -169,6 +170,7 @@ declare
     v_counts      jsonb;
 begin
     select
+        t.operation,
         t.correlation_id,
         t.start_time,
         count(e.id),
@@ -182,7 +184,7 @@ begin
             'rows_written', coalesce(sum(e.rows_written), 0),
             'rows_unchanged', coalesce(sum(e.rows_unchanged), 0)
         )
-    into v_correlation, v_started, v_assets, v_failed, v_ended, v_counts
+    into v_verb, v_correlation, v_started, v_assets, v_failed, v_ended, v_counts
     from observability.traces as t
     left join features.refresh_events as e on e.run_id = t.trace_id
     where t.trace_id = p_run_id
@@ -195,18 +197,18 @@ begin
     end;
     perform observability.end_run(p_run_id, v_status, v_counts || p_metadata, v_ended);
 
-    perform features._record_assets(p_run_id, v_correlation);
+    perform features._record_assets(p_run_id, v_correlation, v_verb);
     perform observability.record_metric(
-        'refresh_features.run.' || m.key, m.value::double precision,
+        v_verb || '.run.' || m.key, m.value::double precision,
         p_recorded_at => v_ended, p_correlation_id => v_correlation
     )
     from jsonb_each_text(
         v_counts || jsonb_build_object('seconds', extract(epoch from v_ended - v_started))
     ) as m;
-    perform features._alert_of_assets(p_run_id, v_correlation);
+    perform features._alert_of_assets(p_run_id, v_correlation, v_verb);
     -- A run without an asset has shown nothing.
     if p_abandoned or v_assets > 0 then
-        perform features._alert_of_run(p_run_id, v_correlation, v_status);
+        perform features._alert_of_run(p_run_id, v_correlation, v_verb, v_status);
     end if;
     delete from features.refresh_events as e
     where e.run_id = p_run_id;

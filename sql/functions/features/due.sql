@@ -6,9 +6,8 @@
 -- because the arithmetic is another one than that of the stored rows. Otherwise it is the first
 -- thing that it has not seen: what bars.dirty_range tells, which is all that there is to know where it
 -- reads what another computation fills, and the first candle after its last, logged or not.
+-- The computations are those that p_fingerprints has.
 -- One statement for a whole batch: it is all that an asset costs where nothing is due.
---
--- requires: functions/features/computations.sql
 
 create or replace function features.due(p_ids integer[], p_rebuild boolean, p_fingerprints jsonb)
 returns table (id integer, feature_type text, from_ts timestamptz)
@@ -24,14 +23,13 @@ begin
             c.feature_type,
             s.last_processed_ts,
             r.reads = 'cmc_price_histories7' as reads_candles,
-            p_rebuild or s.fingerprint is distinct from p_fingerprints ->> c.feature_type as is_whole
+            p_rebuild or s.fingerprint is distinct from c.fingerprint as is_whole
         from unnest(p_ids) as a (id)
-        cross join features.computations() as c
+        cross join jsonb_each_text(p_fingerprints) as c (feature_type, fingerprint)
         join bars.dim_consumers as r on r.consumer = c.feature_type
         left join features.feature_state as s
             on s.id = a.id
             and s.feature_type = c.feature_type
-            and s.feature_name = c.feature_name
     ),
 
     -- What reads candles has mostly come as far as its neighbour.

@@ -1,13 +1,15 @@
 -- features.ema_kernel(...): one asset's EMAs of all timeframes from packed bars, as packed rows that differ.
 --
 --     select k.*
---     from features.ema_kernel(1, periods, tf_ids, time_closes, closes, last_tf_ids, last_emas, from_ts, stored) as k;
+--     from features.ema_kernel(
+--         1, periods, tf_ids, time_closes, closes, last_tf_ids, last_closes, last_numbers, last_emas, from_ts, stored
+--     ) as k;
 --
 -- Arrays come as array_send without nulls: the period of each slot (0: the slot is not used); the
--- bars from p_from (timestamptz_send) on, and all earlier ones of the timeframes whose last row
--- before it has a period unfilled, in any order; and those last rows, all slots one after the
--- other (NaN: null). Rows are worked out for the bars from p_from on and compared with p_stored
--- (record_send of the table's rows from p_from on), bit for bit.
+-- bars from p_from (timestamptz_send) on, and all earlier ones of the timeframes in which a period
+-- begins with one of those, in any order; and of each timeframe that goes on the last row before
+-- p_from, all slots one after the other (NaN: null). Rows are worked out for the bars from p_from on
+-- and compared with p_stored (record_send of the table's rows from p_from on), bit for bit.
 --
 -- TA-Lib's EMA and its arithmetic: the mean of the first n closes, added from the first to the
 -- last, over n; then ema + 2 / (n + 1) * (close - ema). Null before a period has n bars.
@@ -26,6 +28,8 @@ create or replace function features.ema_kernel(
     p_time_close bytea,
     p_close bytea,
     p_last_tf_id bytea,
+    p_last_close bytea,
+    p_last_bar_no bytea,
     p_last_ema bytea,
     p_from bytea,
     p_stored bytea[],
@@ -49,8 +53,8 @@ packing = GD["packing"]
 def averages(close, counts, before, number, total):
     """The EMAs of bars that lie by timeframe and time: a row for each, a column for each slot.
 
-    ``counts`` are the bars of each timeframe, ``before`` its row before them; ``number`` and
-    ``total`` are how many bars it had by then and the sum of their closes, where a period is unfilled.
+    ``counts`` are the bars of each timeframe, ``before`` its row before them; ``number`` is how many
+    bars it had by then, and ``total`` the sum of their closes where a period is to begin.
     """
     longest = np.argsort(-counts, kind="stable")
     rank = np.argsort(longest)
@@ -98,25 +102,35 @@ if len(odd):
 due = time_close >= np.frombuffer(p_from, ">i8")[0]
 timeframes, counts = np.unique(tf_id[due], return_counts=True)
 before = np.full((len(timeframes), len(periods)), np.nan)
-last = packing.unpack(p_last_tf_id, "i4")
-before[np.searchsorted(timeframes, last)] = packing.unpack(p_last_ema, "f8").reshape(
-    len(last), len(periods)
-)
 number, total = np.zeros(len(timeframes), int), np.zeros(len(timeframes))
+close_before = np.full(len(timeframes), np.nan)
+last = packing.unpack(p_last_tf_id, "i4")
+at = np.searchsorted(timeframes, last)
+before[at] = packing.unpack(p_last_ema, "f8").reshape(len(last), len(periods))
+number[at] = packing.unpack(p_last_bar_no, "i4")
+close_before[at] = packing.unpack(p_last_close, "f8")
 earlier, closes = tf_id[~due], close[~due]
-for n, timeframe in enumerate(timeframes.tolist()):
+for n, timeframe in enumerate(timeframes.tolist() if len(earlier) else ()):
     start, end = np.searchsorted(earlier, (timeframe, timeframe + 1)).tolist()
     if start < end:
-        number[n] = end - start
         # One after the other, as the recurrence adds them; sum() would do it in pairs.
         total[n] = np.cumsum(closes[start:end])[-1]
-ema = averages(close[due], counts, before, number, total)
+tf_id, time_close, close = tf_id[due], time_close[due], close[due]
+ema = averages(close, counts, before, number, total)
+first = np.cumsum(counts) - counts
+bar_no = np.arange(1, len(close) + 1) + np.repeat(number - first, counts)
+one_before = np.empty_like(close)
+one_before[1:] = close[:-1]
+one_before[first] = close_before
 
 found = packing.differences(
     [
         (packing.INTEGER, np.full(len(ema), p_id), None),
-        (packing.INTEGER, tf_id[due], None),
-        (packing.STAMP, time_close[due], None),
+        (packing.INTEGER, tf_id, None),
+        (packing.STAMP, time_close, None),
+        (packing.FLOAT, close, None),
+        (packing.FLOAT, one_before, bar_no > 1),
+        (packing.INTEGER, bar_no, None),
         (packing.FLOATS, ema, ~np.isnan(ema)),
     ],
     p_stored,
@@ -132,5 +146,5 @@ return (
 $$;
 
 comment on function features.ema_kernel(
-    integer, bytea, bytea, bytea, bytea, bytea, bytea, bytea, bytea[]
+    integer, bytea, bytea, bytea, bytea, bytea, bytea, bytea, bytea, bytea, bytea[]
 ) is 'EMAs of one asset: the keys of stored rows that are stale, and the rows that take their place.';

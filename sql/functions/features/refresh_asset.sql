@@ -1,4 +1,4 @@
--- features.refresh_asset(p_id, p_rebuild): bring one asset's features up to date, as counts of rows.
+-- features.refresh_asset(p_id, p_rebuild, p_verb): bring one asset's features up to date, as counts of rows.
 --
 --     select c.rows_written from features.refresh_asset(1) as c;
 --
@@ -6,7 +6,11 @@
 --
 -- requires: functions/features/refresh_assets.sql
 
-create or replace function features.refresh_asset(p_id integer, p_rebuild boolean default false)
+create or replace function features.refresh_asset(
+    p_id integer,
+    p_rebuild boolean default false,
+    p_verb text default 'refresh_features'
+)
 returns table (rows_read bigint, rows_written bigint, rows_unchanged bigint)
 language plpgsql
 volatile parallel unsafe
@@ -17,9 +21,9 @@ begin
         coalesce(sum(c.rows_read), 0)::bigint,
         coalesce(sum(c.rows_written), 0)::bigint,
         coalesce(sum(c.rows_unchanged), 0)::bigint
-    from features.refresh_assets(array[p_id], p_rebuild) as c;
+    from features.refresh_assets(array[p_id], p_rebuild, p_verb => p_verb) as c;
 end
 $$;
 
-comment on function features.refresh_asset(integer, boolean) is
-    'Brings every feature of one asset up to date; candles read, rows written or removed, rows left alone.';
+comment on function features.refresh_asset(integer, boolean, text) is
+    'Brings all that a verb computes of one asset up to date; candles read, rows written or removed, rows left alone.';

@@ -1,4 +1,4 @@
--- features.refresh_assets(p_ids, p_rebuild, p_fingerprints): bring a set of assets up to date, as a row for each and what it computed.
+-- features.refresh_assets(p_ids, p_rebuild, p_fingerprints, p_verb): bring a set of assets up to date, as a row for each and what it computed.
 --
 --     select c.id, c.feature_type, c.rows_written from features.refresh_assets('{1,1027}') as c;
 --
@@ -6,15 +6,19 @@
 -- the same, for all of the set at once: take what is dirty, let its step read, work out and write
 -- what differs, keep how far it came, and tell those who read its table from where on its rows may
 -- be others. It is one transaction: where one asset fails, none of the set is done.
+-- The computations are those that p_fingerprints has, all by default; some do not mend a failure.
 -- A step is a function from (p_id, p_from), the first ts that is due, to one row: rows_read,
 -- rows_written, rows_unchanged; changed_from, before which no row was touched; last_ts and state,
 -- for record_progress. One whose calls cost more than its work takes arrays of both instead, and
--- gives such a row for each asset, its id first.
+-- gives such a row for each asset, its id first. Those of slices above this one are called by the
+-- name that dim_computations has.
 --
 -- requires: functions/features/fingerprints.sql, functions/features/due.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
 -- requires: functions/features/refresh_bars.sql, functions/features/refresh_returns.sql
--- requires: functions/features/refresh_vol.sql, functions/features/refresh_emas.sql
+-- requires: functions/features/refresh_vol.sql, functions/features/refresh_indicators.sql
+-- requires: functions/features/refresh_emas.sql
+-- requires: functions/features/refresh_store.sql
 
 create or replace function features._step_of(p_type text, p_id integer, p_from timestamptz)
 returns table (
@@ -32,8 +36,18 @@ begin
     case p_type
         when 'volatility' then
             return query select d.* from features.refresh_vol(p_id, p_from) as d;
+        when 'indicators' then
+            return query select d.* from features.refresh_indicators(p_id, p_from) as d;
         when 'ema' then
             return query select d.* from features.refresh_emas(p_id, p_from) as d;
+        when 'store' then
+            return query select d.* from features.refresh_store(p_id, p_from) as d;
+        else
+            return query execute format(
+                'select d.* from %s($1, $2) as d',
+                (select c.step::regproc from features.dim_computations as c where c.feature_type = p_type)
+            )
+            using p_id, p_from;
     end case;
 end
 $$;
@@ -73,6 +87,7 @@ comment on function features._step_of(text, integer[], timestamptz[]) is
     'Private: runs the step of a computation for a set, or for each asset of it.';
 
 create or replace function features._tell_of_rebuilds(
+    p_verb text,
     p_type text,
     p_fingerprint text,
     p_ids integer[],
@@ -94,18 +109,19 @@ begin
           and s.fingerprint <> p_fingerprint
         order by s.id
     loop
-        raise notice 'refresh_features: asset %: % rebuilt, their arithmetic or configuration changed', v_id, p_type;
+        raise notice '%: asset %: % rebuilt, their arithmetic or configuration changed', p_verb, v_id, p_type;
     end loop;
 end
 $$;
 
-comment on function features._tell_of_rebuilds(text, text, integer[], timestamptz[]) is
+comment on function features._tell_of_rebuilds(text, text, text, integer[], timestamptz[]) is
     'Private: says which assets are worked out anew because of another fingerprint.';
 
 create or replace function features.refresh_assets(
     p_ids integer[],
     p_rebuild boolean default false,
-    p_fingerprints jsonb default null
+    p_fingerprints jsonb default null,
+    p_verb text default 'refresh_features'
 )
 returns table (
     id integer,
@@ -121,11 +137,14 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_began        timestamptz := clock_timestamp();
-    v_fingerprints jsonb := coalesce(p_fingerprints, features.fingerprints());
+    v_fingerprints jsonb := coalesce(p_fingerprints, features.fingerprints(p_verb));
     v_due          record;
     v_step         record;
     v_ids          integer[];
     v_froms        timestamptz[];
+    v_all          boolean := not exists (
+        select from features.computations(p_verb) as c where not v_fingerprints ? c.feature_type
+    );
     v_done         record;
 begin
     select array_agg(d.id) as ids, array_agg(d.feature_type) as types, array_agg(d.from_ts) as froms
@@ -133,7 +152,8 @@ begin
     from features.due(p_ids, p_rebuild, v_fingerprints) as d;
     for v_step in
         select c.feature_type, c.feature_name, v_fingerprints ->> c.feature_type as fingerprint
-        from features.computations() with ordinality as c (feature_type, feature_name, kernel, place)
+        from features.computations(p_verb) with ordinality as c (feature_type, feature_name, kernel, place)
+        where v_fingerprints ? c.feature_type
         order by c.place
     loop
         select array_agg(w.id order by w.id), array_agg(w.from_ts order by w.id)
@@ -152,7 +172,9 @@ begin
         ) as w;
         continue when v_ids is null;
         if not p_rebuild and '-infinity' = any (v_froms) then
-            perform features._tell_of_rebuilds(v_step.feature_type, v_step.fingerprint, v_ids, v_froms);
+            perform features._tell_of_rebuilds(
+                p_verb, v_step.feature_type, v_step.fingerprint, v_ids, v_froms
+            );
         end if;
 
         select
@@ -172,7 +194,12 @@ begin
         perform bars.log_dirty_range(d.id, d.changed_from, 'infinity', v_step.feature_name)
         from unnest(v_done.ids, v_done.changed_from, v_done.rows_written) as d (id, changed_from, rows_written)
         where d.rows_written > 0
-          and exists (select from bars.dim_consumers as c where c.reads = v_step.feature_name);
+          and exists (
+              select
+              from bars.dim_consumers as c
+              where c.reads = v_step.feature_name
+                 or v_step.feature_name = any (c.also_reads)
+          );
         return query
         select d.id, v_step.feature_type, d.rows_read, d.rows_written, d.rows_unchanged
         from unnest(v_done.ids, v_done.rows_read, v_done.rows_written, v_done.rows_unchanged)
@@ -180,11 +207,12 @@ begin
     end loop;
     update features.refresh_state as s
     set refreshed_at = v_began,
-        failed_at = null,
-        last_error = null
-    where s.id = any (p_ids);
+        failed_at = case when not v_all then s.failed_at end,
+        last_error = case when not v_all then s.last_error end
+    where s.id = any (p_ids)
+      and s.verb = p_verb;
 end
 $$;
 
-comment on function features.refresh_assets(integer[], boolean, jsonb) is
-    'Brings every feature of the assets up to date; candles read, rows written or removed, rows left alone, by computation.';
+comment on function features.refresh_assets(integer[], boolean, jsonb, text) is
+    'Brings all that a verb computes of the assets up to date; candles read, rows written or removed, rows left alone, by computation.';

@@ -3,8 +3,8 @@
 --     select d.rows_written from features.refresh_emas(1, '-infinity') as d;
 --
 -- A step of features.refresh_asset. Reads the bars from p_from on, and of each timeframe that has
--- one the last row before it, from which it goes on. Where that row has a period unfilled all earlier
--- bars are read too, for the mean that the period begins with: fewer than the longest period has.
+-- one the last row before it, from which it goes on. Where a period begins with one of these bars all
+-- earlier ones are read too, for the mean that it begins with: fewer than the period has.
 --
 -- requires: functions/features/ema_kernel.sql, functions/features/replace_rows.sql
 
@@ -23,63 +23,75 @@ volatile parallel unsafe
 set enable_seqscan = off
 as $$
 declare
-    v_periods    integer[];
-    v_last_tf_id integer[];
-    v_last_ema   double precision[];
-    v_unfilled   integer[];
-    v_tf_id      bytea;
-    v_time_close bytea;
-    v_close      bytea;
-    v_last_ts    timestamptz;
-    v_read       bigint;
-    v_stored     bytea[];
-    v_kernel     record;
+    v_periods     integer[];
+    v_tf_ids      integer[];
+    v_last_tf_id  integer[];
+    v_last_close  double precision[];
+    v_last_bar_no integer[];
+    v_last_ema    double precision[];
+    v_beginning   integer[];
+    v_tf_id       bytea;
+    v_time_close  bytea;
+    v_close       bytea;
+    v_last_ts     timestamptz;
+    v_read        bigint;
+    v_stored      bytea[];
+    v_kernel      record;
 begin
     -- 0: a slot that is not used.
     select array_agg(coalesce(p.period, 0) order by n.slot)
     into v_periods
     from generate_series(1, (select max(p.slot) from features.dim_ema_periods as p)) as n (slot)
     left join features.dim_ema_periods as p using (slot);
+    -- Tables' keys go from asset to timeframe to time: with all timeframes named each is looked up.
+    select array_agg(t.tf_id order by t.tf_id)
+    into v_tf_ids
+    from timemodel.dim_timeframe as t;
 
-    with due as (
-        select distinct b.tf_id
-        from bars.cmc_price_bars_multi_tf as b
-        where b.id = p_id
-          and b.time_close >= p_from
-    ),
-
-    last as (
-        select d.tf_id, l.ema
-        from due as d
-        left join lateral (
-            select e.ema
-            from features.cmc_ema_multi_tf as e
-            where e.id = p_id
-              and e.tf_id = d.tf_id
-              and e.time_close < p_from
-            order by e.time_close desc
-            limit 1
-        ) as l on true
-    )
-
-    select
-        array_agg(l.tf_id order by l.tf_id) filter (where l.ema is not null),
-        (
-            select array_agg(coalesce(r.ema[n.slot], 'NaN') order by r.tf_id, n.slot)
-            from last as r
-            cross join unnest(v_periods) with ordinality as n (period, slot)
-            where r.ema is not null
+    if p_from > '-infinity' then
+        with due as (
+            select b.tf_id, count(*) as bars
+            from bars.cmc_price_bars_multi_tf as b
+            where b.id = p_id
+              and b.tf_id = any (v_tf_ids)
+              and b.time_close >= p_from
+            group by b.tf_id
         ),
-        array_agg(l.tf_id) filter (
-            where exists (
-                select
-                from unnest(v_periods) with ordinality as n (period, slot)
-                where n.period > 0
-                  and l.ema[n.slot] is null
-            )
+
+        last as (
+            select d.tf_id, d.bars, l.close, l.bar_no, l.ema
+            from due as d
+            cross join lateral (
+                select e.close, e.bar_no, e.ema
+                from features.cmc_ema_multi_tf as e
+                where e.id = p_id
+                  and e.tf_id = d.tf_id
+                  and e.time_close < p_from
+                order by e.time_close desc
+                limit 1
+            ) as l
         )
-    into v_last_tf_id, v_last_ema, v_unfilled
-    from last as l;
+
+        select
+            array_agg(l.tf_id order by l.tf_id),
+            array_agg(l.close order by l.tf_id),
+            array_agg(l.bar_no order by l.tf_id),
+            (
+                select array_agg(coalesce(r.ema[n.slot], 'NaN') order by r.tf_id, n.slot)
+                from last as r
+                cross join generate_subscripts(v_periods, 1) as n (slot)
+            ),
+            array_agg(l.tf_id) filter (
+                where exists (
+                    select
+                    from unnest(v_periods) as n (period)
+                    where n.period > l.bar_no
+                      and n.period <= l.bar_no + l.bars
+                )
+            )
+        into v_last_tf_id, v_last_close, v_last_bar_no, v_last_ema, v_beginning
+        from last as l;
+    end if;
 
     select
         array_send(array_agg(c.tf_id)),
@@ -92,12 +104,13 @@ begin
         select b.tf_id, b.time_close, b.close
         from bars.cmc_price_bars_multi_tf as b
         where b.id = p_id
+          and b.tf_id = any (v_tf_ids)
           and b.time_close >= p_from
         union all
         select b.tf_id, b.time_close, b.close
         from bars.cmc_price_bars_multi_tf as b
         where b.id = p_id
-          and b.tf_id = any (v_unfilled)
+          and b.tf_id = any (v_beginning)
           and b.time_close < p_from
     ) as c;
     if v_last_ts is null then
@@ -107,24 +120,19 @@ begin
         where b.id = p_id;
     end if;
 
-    -- The table's key goes from asset to timeframe to time: offset 0 has each timeframe looked up.
-    select array_agg(o.record)
+    select array_agg(record_send(e))
     into v_stored
-    from timemodel.dim_timeframe as t
-    cross join lateral (
-        select record_send(e) as record
-        from features.cmc_ema_multi_tf as e
-        where e.id = p_id
-          and e.tf_id = t.tf_id
-          and e.time_close >= p_from
-        offset 0
-    ) as o;
+    from features.cmc_ema_multi_tf as e
+    where e.id = p_id
+      and e.tf_id = any (v_tf_ids)
+      and e.time_close >= p_from;
 
     select k.*
     into v_kernel
     from features.ema_kernel(
         p_id, array_send(v_periods), v_tf_id, v_time_close, v_close,
-        array_send(v_last_tf_id), array_send(v_last_ema), timestamptz_send(p_from), v_stored
+        array_send(v_last_tf_id), array_send(v_last_close), array_send(v_last_bar_no),
+        array_send(v_last_ema), timestamptz_send(p_from), v_stored
     ) as k;
 
     perform features.replace_rows(

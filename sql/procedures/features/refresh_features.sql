@@ -1,7 +1,8 @@
--- refresh_features(p_asset_ids, p_rebuild, p_dry_run): bring every asset's features up to date, a commit per batch.
+-- refresh_features(p_asset_ids, p_steps, p_rebuild, p_dry_run, p_verb): bring every asset's features up to date, a commit per batch.
 --
 --     call refresh_features();                        -- what pg_cron runs
 --     call refresh_features(p_asset_ids => '{1,1027}');
+--     call refresh_features(p_steps => '{returns}');  -- these steps, the others stay due
 --     call refresh_features(p_dry_run => true);       -- says what is due, writes nothing
 --     call refresh_features(p_rebuild => true);       -- works everything out anew
 --
@@ -12,18 +13,28 @@
 -- A batch (features.refresh_batches) is one asset that is built whole, or up to fifty that only have
 -- news and are worked out together. One that fails takes nothing of the others along: they are
 -- then done one by one, each in a sub-transaction.
+-- A step is a row of features.computations(). One that is left out keeps its rows and stays due.
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
--- Steps: once, close runs that died and begin this one; per asset, which writes asset tables
--- only; once, turn what these left in refresh_events into traces, metrics and alerts.
+-- Steps: once, add the columns of new indicators, close runs that died and begin this one; per asset,
+-- which writes asset tables only; once, look for findings in what changed (features.refresh_findings);
+-- once, turn what the assets left in refresh_events into traces, metrics and alerts.
+-- p_verb is for the verbs of slices above this one, such as refresh_regimes: each has a list of
+-- computations, locks and records of its own, and all of them run like this.
 --
 -- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
--- requires: functions/features/fingerprints.sql, functions/features/refresh_batches.sql
--- requires: functions/features/refresh_assets.sql, functions/features/refresh_candidates.sql
--- requires: functions/features/record_refresh_event.sql
+-- requires: functions/features/fingerprints.sql, functions/features/prepare_indicators.sql
+-- requires: functions/features/refresh_batches.sql, functions/features/refresh_assets.sql
+-- requires: functions/features/refresh_candidates.sql, functions/features/of_steps.sql
+-- requires: functions/features/record_refresh_event.sql, functions/features/refresh_findings.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
 -- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
 
-create or replace function features._announce_candidates(p_asset_ids integer[], p_rebuild boolean)
+create or replace function features._announce_candidates(
+    p_asset_ids integer[],
+    p_steps text[],
+    p_rebuild boolean,
+    p_verb text
+)
 returns void
 language plpgsql
 volatile parallel unsafe
@@ -34,25 +45,26 @@ declare
 begin
     for v_due in
         select c.id, c.feature_type, c.from_ts, c.candidates
-        from features.refresh_candidates(p_asset_ids, p_rebuild) as c
+        from features.refresh_candidates(p_asset_ids, p_rebuild, p_steps, p_verb) as c
         where c.from_ts is not null
     loop
-        raise notice 'refresh_features: asset %, %: % candles are due',
-            v_due.id, v_due.feature_type, v_due.candidates;
+        raise notice '%: asset %, %: % candles are due',
+            p_verb, v_due.id, v_due.feature_type, v_due.candidates;
         v_count := v_count + 1;
     end loop;
-    raise notice 'refresh_features: % computations are due, nothing was written', v_count;
+    raise notice '%: % computations are due, nothing was written', p_verb, v_count;
 end
 $$;
 
-comment on function features._announce_candidates(integer[], boolean) is
+comment on function features._announce_candidates(integer[], text[], boolean, text) is
     'Private: says for each asset and computation how much a refresh would work on.';
 
 create or replace function features._refresh_and_record(
     p_run_id uuid,
     p_ids integer[],
     p_rebuild boolean,
-    p_fingerprints jsonb
+    p_fingerprints jsonb,
+    p_verb text
 )
 returns bigint
 language plpgsql
@@ -76,7 +88,7 @@ begin
             coalesce(sum(c.rows_written), 0)::bigint as rows_written,
             coalesce(sum(c.rows_unchanged), 0)::bigint as rows_unchanged
         from unnest(p_ids) as a (id)
-        left join features.refresh_assets(p_ids, p_rebuild, p_fingerprints) as c on c.id = a.id
+        left join features.refresh_assets(p_ids, p_rebuild, p_fingerprints, p_verb) as c on c.id = a.id
         group by a.id
     ) as c;
     perform features.record_refresh_event(
@@ -86,13 +98,15 @@ begin
 end
 $$;
 
-comment on function features._refresh_and_record(uuid, integer[], boolean, jsonb) is
+comment on function features._refresh_and_record(uuid, integer[], boolean, jsonb, text) is
     'Private: refreshes assets together and keeps how they fared; the number of rows written.';
 
 create or replace procedure public.refresh_features(
     p_asset_ids integer[] default null,
+    p_steps text[] default null,
     p_rebuild boolean default false,
-    p_dry_run boolean default false
+    p_dry_run boolean default false,
+    p_verb text default 'refresh_features'
 )
 language plpgsql
 as $$
@@ -115,27 +129,31 @@ declare
     v_failed       integer := 0;
     v_told         integer := 0;
     v_told_at      timestamptz := v_started;
+    v_finding      record;
 begin
     if p_dry_run then
-        perform features._announce_candidates(p_asset_ids, p_rebuild);
+        perform features._announce_candidates(p_asset_ids, p_steps, p_rebuild, p_verb);
         return;
     end if;
-    v_ids := features.assets_to_refresh(p_asset_ids);
-    v_fingerprints := features.fingerprints();
+    v_ids := features.assets_to_refresh(p_asset_ids, p_verb);
+    if p_verb = 'refresh_features' then
+        perform features.prepare_indicators();
+    end if;
+    v_fingerprints := features.of_steps(features.fingerprints(p_verb), p_steps);
     commit;
     begin
         perform features.close_refresh(r.run_id, p_abandoned => true)
-        from observability.abandoned_runs('refresh_features') as r (run_id);
+        from observability.abandoned_runs(p_verb) as r (run_id);
     exception when others then
         -- The features matter more than the record of a run that died.
-        raise warning 'refresh_features: a run that died could not be closed: %', sqlerrm;
+        raise warning '%: a run that died could not be closed: %', p_verb, sqlerrm;
     end;
-    v_run := observability.start_run('refresh_features', p_correlation_id => v_correlation);
+    v_run := observability.start_run(p_verb, p_correlation_id => v_correlation);
     commit;
 
     for v_batch in
         select b.ids
-        from features.refresh_batches(v_ids, p_rebuild, v_fingerprints) as b (ids)
+        from features.refresh_batches(v_ids, p_rebuild, v_fingerprints, p_verb) as b (ids)
     loop
         -- The asset's own row is the lock and ends with the commit: sessions share the work,
         -- none does it twice, and no reader can hold it (FOR UPDATE needs UPDATE). What another
@@ -146,6 +164,7 @@ begin
             select s.id
             from features.refresh_state as s
             where s.id = any (v_batch)
+              and s.verb = p_verb
               and (s.refreshed_at < v_started or s.refreshed_at is null)
             order by s.id
             for update skip locked
@@ -154,7 +173,9 @@ begin
         v_singly := v_mine;
         if cardinality(v_mine) > 1 then
             begin
-                v_rows := v_rows + features._refresh_and_record(v_run, v_mine, p_rebuild, v_fingerprints);
+                v_rows := v_rows + features._refresh_and_record(
+                    v_run, v_mine, p_rebuild, v_fingerprints, p_verb
+                );
                 v_singly := '{}';
             exception when others then
                 -- Which of them it was shows when each is done by itself.
@@ -165,42 +186,53 @@ begin
         loop
             v_began := clock_timestamp();
             begin
-                v_rows := v_rows + features._refresh_and_record(v_run, array[v_id], p_rebuild, v_fingerprints);
+                v_rows := v_rows + features._refresh_and_record(
+                    v_run, array[v_id], p_rebuild, v_fingerprints, p_verb
+                );
             exception when others then
                 -- PL/Python puts the name of its exception before the message; the code says it.
                 v_message := regexp_replace(sqlerrm, '^(spiexceptions|plpy)\.\w+: ', '');
                 v_failed := v_failed + 1;
-                perform features.record_failure(v_id, sqlstate, v_message);
+                perform features.record_failure(v_id, sqlstate, v_message, p_verb);
                 perform features.record_refresh_event(v_run, v_id, v_began, sqlstate, v_message);
-                raise warning 'refresh_features: asset % failed: %', v_id, v_message;
+                raise warning '%: asset % failed: %', p_verb, v_id, v_message;
             end;
         end loop;
         commit;
         v_done := v_done + cardinality(v_mine);
         if clock_timestamp() > v_told_at + interval '1 second' or v_done + v_other = cardinality(v_ids) then
-            raise notice 'refresh_features: % more assets done, % of %, % rows, % s',
-                v_done - v_told, v_done + v_other, cardinality(v_ids), v_rows,
+            raise notice '%: % more assets done, % of %, % rows, % s',
+                p_verb, v_done - v_told, v_done + v_other, cardinality(v_ids), v_rows,
                 round(extract(epoch from clock_timestamp() - v_started), 1);
             v_told := v_done;
             v_told_at := clock_timestamp();
         end if;
     end loop;
+    for v_finding in
+        select f.rule, f.appeared, f.ended
+        from features.refresh_findings(v_ids) as f
+        where p_verb = 'refresh_features'
+    loop
+        raise notice 'refresh_features: findings of %: % new, % gone',
+            v_finding.rule, v_finding.appeared, v_finding.ended;
+    end loop;
+    commit;
     perform features.close_refresh(v_run, p_metadata => jsonb_build_object('left_to_others', v_other));
     commit;
 
     if v_other > 0 then
-        raise notice 'refresh_features: % assets left to another session', v_other;
+        raise notice '%: % assets left to another session', p_verb, v_other;
     end if;
     if v_failed > 0 and v_failed = v_done then
-        raise exception 'refresh_features failed for every asset'
+        raise exception '% failed for every asset', p_verb
             using errcode = 'TA401',
                   detail = format('%s assets tried, none succeeded.', v_done),
-                  hint = 'select id, last_error from refresh_state where failed_at is not null says why.';
+                  hint = 'select id, verb, last_error from refresh_state where failed_at is not null says why.';
     end if;
-    raise notice 'refresh_features: % assets, % rows, % s, % failed',
-        v_done, v_rows, round(extract(epoch from clock_timestamp() - v_started), 1), v_failed;
+    raise notice '%: % assets, % rows, % s, % failed',
+        p_verb, v_done, v_rows, round(extract(epoch from clock_timestamp() - v_started), 1), v_failed;
 end
 $$;
 
-comment on procedure public.refresh_features(integer[], boolean, boolean) is
-    'Refreshes features for the given assets (all by default), committing after each batch; a dry run writes nothing.';
+comment on procedure public.refresh_features(integer[], text[], boolean, boolean, text) is
+    'Refreshes features for the given assets and steps (all by default), committing after each batch; a dry run writes nothing.';

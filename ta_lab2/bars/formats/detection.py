@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from ta_lab2.bars.formats import parquet
 from ta_lab2.bars.formats.layouts import LAYOUTS, Format, Layout
 from ta_lab2.bars.formats.mapping import Mapped
 from ta_lab2.bars.formats.moments import UNITS, moment, unit
-from ta_lab2.bars.formats.opening import RAW_LIMIT, Line, Stored, fault_of, printable
+from ta_lab2.bars.formats.opening import LINE_LIMIT, RAW_LIMIT, Line, Stored, fault_of, printable
 from ta_lab2.errors import Refused
 
 _NAME: Final = re.compile(
@@ -24,6 +25,12 @@ _NAME: Final = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+#: What a line may consist of that is split at its delimiters alone.
+_PLAIN: Final = bytes(set(range(ord(" "), 0x7F)) - {ord('"')} | {ord("\n")})
+#: A midnight as pandas writes it, of a market that is not in UTC.
+_LOCAL_DATE: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[T ]00:00:00(?!\+00:00)[+-]\d{2}:\d{2}", re.ASCII
+)
 #: How many lines tell whether their bars are days.
 _HEAD: Final = 500
 _HOUR: Final = timedelta(hours=1)
@@ -52,6 +59,12 @@ class Wanted:
 UNSAID: Final = Wanted()
 
 
+#: A line: its number, its text, what is wrong with it, and its cells of columns.
+Split = tuple[int, str, str | None, list[str | None]]
+#: Lines that are to be split at the delimiter: the first one's number, and their text.
+Unsplit = tuple[int, str, None, None]
+
+
 @dataclass(frozen=True, slots=True)
 class PriceFile:
     """A file whose asset and layout are known."""
@@ -77,18 +90,74 @@ class PriceFile:
         """Return the columns of ``bars.price_staging`` that this file fills."""
         return tuple(column for _, column in self._staged())
 
-    def lines(self) -> Iterator[tuple[int, str, str | None, list[str | None]]]:
+    def header(self) -> list[str | None]:
+        """Return for each column of the file the one that it fills, None if it is not read."""
+        ours = dict(self._staged())
+        return [ours.get(at) for at in range(len(self.format.header))]
+
+    def lines(self) -> Iterator[Split]:
         """Yield each line: its number, its text, what is wrong with it, and its cells as text.
 
         A line is split on its own: a stray quote costs that line, not the rest of the file.
         """
+        return self._judged(self._split())
+
+    def staged(self) -> Iterator[Split | Unsplit]:
+        """Yield the same; many lines as one text where the delimiter is enough to split them."""
+        if self.stored.is_parquet():
+            yield from self.lines()
+            return
+        places = self._places()
+        for block in self.stored.blocks():
+            text = None if block.number <= self.format.above else self._plain(block.text)
+            if text is None:
+                yield from self._judged(self._split_text(block.lines(), places))
+            else:
+                yield block.number, text, None, None
+
+    def days(self) -> Iterator[str | None]:
+        """Yield what each line that has no fault says as its time."""
+        day, at = self.columns().index("day"), self.header().index("day")
+        for _, text, fault, cells in self.staged():
+            if cells is not None:
+                if not fault:
+                    yield cells[day]
+                continue
+            for line in text.split("\n"):
+                yield line.split(self.format.delimiter, at + 1)[at]
+
+    def _plain(self, block: bytes) -> str | None:
+        """Return the text of lines that have no quotes and the header's number of cells.
+
+        None where more than the delimiter is to be looked at. Space around a cell is no part of it.
+        """
+        text = block.replace(b"\r\n", b"\n").removesuffix(b"\n")
+        delimiter = self.format.delimiter.encode()
+        if (
+            self.format.time
+            or len(text) > LINE_LIMIT
+            or text.translate(None, _PLAIN)
+            or (self.format.has_local_dates and _LOCAL_DATE.search(text.decode("ascii")))
+            or (b" " in text and _spaced(self.format.delimiter).search(text))
+        ):
+            return None
+        cells = len(self.format.header) - 1
+        if {line.count(delimiter) for line in text.split(b"\n")} != {cells}:
+            return None
+        return text.decode("ascii")
+
+    def _judged(self, split: Iterator[tuple[int, str, str | None, list[str]]]) -> Iterator[Split]:
+        """Yield lines with what is wrong with their time, and without cells if anything is."""
         nothing: list[str | None] = [None] * len(self.columns())
         day = self.columns().index("day")
         written = UNITS.get(self.format.time or "")
-        for number, text, fault, cells in self._split():
+        for number, text, fault, cells in split:
             kept = text[:RAW_LIMIT].replace("\0", "\\0")
             if written and not fault and not written.fullmatch(cells[day]):
                 fault = f"time is not in {self.format.time}"
+            if self.format.has_local_dates and not fault:
+                midnight = _LOCAL_DATE.fullmatch(cells[day])
+                cells[day] = midnight[1] if midnight else cells[day]
             yield number, kept, fault, nothing if fault else [*cells]
 
     def _staged(self) -> list[tuple[int, str]]:
@@ -96,18 +165,26 @@ class PriceFile:
         unwanted = "ticker" if self.symbol else None
         return [(at, column) for at, column in self.format.staged if column != unwanted]
 
+    def _places(self) -> list[int]:
+        return [at for at, _ in self._staged()]
+
     def _split(self) -> Iterator[tuple[int, str, str | None, list[str]]]:
         """Yield each line's number, its text, what is wrong with it, and its cells of columns."""
-        places = [at for at, _ in self._staged()]
-        header = self.format.header
-        if self.stored.is_parquet():
-            names = [header[at] for at in places]
-            for number, cells in parquet.rows(self.stored.path, names):
-                text = ",".join(cells)
-                yield number, text, fault_of(text.encode()), cells
+        places = self._places()
+        if not self.stored.is_parquet():
+            yield from self._split_text(self.stored.lines(), places)
             return
-        for line in islice(self.stored.lines(), self.format.above, None):
-            if not line.text.strip():
+        names = [self.format.header[at] for at in places]
+        for number, cells in parquet.rows(self.stored.path, names):
+            text = ",".join(cells)
+            yield number, text, fault_of(text.encode()), cells
+
+    def _split_text(
+        self, lines: Iterator[Line], places: Sequence[int]
+    ) -> Iterator[tuple[int, str, str | None, list[str]]]:
+        header = self.format.header
+        for line in lines:
+            if line.number <= self.format.above or not line.text.strip():
                 continue
             fault, cells = _cells(line, self.format.delimiter)
             if fault is None and len(cells) != len(header):
@@ -118,6 +195,13 @@ class PriceFile:
                 fault,
                 [] if fault else [cells[at].strip() for at in places],
             )
+
+
+@cache
+def _spaced(delimiter: str) -> re.Pattern[bytes]:
+    """Return what finds a space at the begin or the end of a cell."""
+    end = rf"(?:{re.escape(delimiter)}|\n)"
+    return re.compile(rf"\A | \Z|{end} | {end}".encode())
 
 
 def recognise(path: Path, wanted: Wanted = UNSAID, *, member: str = "") -> PriceFile:
@@ -133,7 +217,8 @@ def recognise(path: Path, wanted: Wanted = UNSAID, *, member: str = "") -> Price
     asset_id, slug = _asset(stored, wanted)
     file = PriceFile(
         stored=stored,
-        format=found,
+        # Of a candle that is no day, a midnight is a moment like any other.
+        format=replace(found, has_local_dates=found.has_local_dates and not wanted.intraday),
         asset_id=asset_id,
         slug=slug,
         symbol=wanted.symbol,
@@ -249,9 +334,7 @@ def _asset(stored: Stored, wanted: Wanted) -> tuple[int, str | None]:
 
 def _moments(file: PriceFile) -> list[datetime]:
     """Return the different times of a file's first lines, in order."""
-    day = file.columns().index("day")
-    head = (row[day] for _, _, fault, row in islice(file.lines(), _HEAD) if not fault)
-    return sorted({at for text in head if text and (at := moment(text))})
+    return sorted({at for text in islice(file.days(), _HEAD) if text and (at := moment(text))})
 
 
 def _refuse_other_bars(file: PriceFile, moments: Sequence[datetime]) -> None:

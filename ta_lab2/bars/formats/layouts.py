@@ -26,6 +26,8 @@ class Format:
     source: str | None
     #: Its source where the asset trades in an exchange's session.
     equity_source: str | None = None
+    #: A time with an offset from UTC is a midnight of the exchange's, and means its date there.
+    has_local_dates: bool = False
     #: The unit that its times must have, see ``moments.UNITS``; None: whichever they show.
     time: str | None = None
 
@@ -47,6 +49,8 @@ class Layout:
     delimiter: str = ","
     #: A header in capitals is meant too.
     any_case: bool = False
+    #: Its times may be midnights of an exchange, with their offset from UTC.
+    has_local_dates: bool = False
     #: The first line may be a remark.
     has_remark: bool = False
     #: The header of files that have none, by their number of columns.
@@ -100,6 +104,7 @@ class Layout:
             above=above,
             source=self.source,
             equity_source=self.equity_source,
+            has_local_dates=self.has_local_dates,
         )
 
 
@@ -227,6 +232,7 @@ LAYOUTS: Final = (
         {"Date": "day", **_CAPITALS},
         "yahoo",
         equity_source="yahoo_equity",
+        has_local_dates=True,
     ),
     Layout(
         "plain",

@@ -36,7 +36,8 @@ def moment(text: str) -> datetime | None:
     try:
         if written == "date":
             # Python 3.11 takes fractions of three or six digits.
-            whole, _, fraction = re.sub(r"(Z|\+00:00)$", "", text).partition(".")
+            plain = text.removesuffix("Z").removesuffix("+00:00")
+            whole, _, fraction = plain.partition(".")
             parsed = datetime.fromisoformat(whole).replace(tzinfo=UTC)
             return parsed + timedelta(microseconds=int(fraction.ljust(6, "0")))
         return _EPOCH + int(text.partition(".")[0]) * _LENGTHS[written]

@@ -28,6 +28,9 @@ RATIO_LIMIT: Final = 100
 _RATIO_COUNTS_FROM: Final = 8 * 2**20
 MEMBERS_LIMIT: Final = 10_000
 _CHUNK: Final = 2**20
+#: Lines that are read together: with their last one they mostly fit into a row of the database.
+_BLOCK: Final = 1600
+_MARK: Final = b"\xef\xbb\xbf"
 #: A zip archive ends with a comment of at most so many bytes.
 _COMMENT_LIMIT: Final = 64 * 1024
 
@@ -50,6 +53,27 @@ class Line(NamedTuple):
     fault: str | None
 
 
+class Block(NamedTuple):
+    """Lines of a file that follow each other."""
+
+    #: The first one's number.
+    number: int
+    text: bytes
+
+    def lines(self) -> Iterator[Line]:
+        """Yield them, cut where they are too long, without their ends."""
+        lines = self.text.removesuffix(b"\n").split(b"\n")
+        for number, line in enumerate(lines, start=self.number):
+            fault = fault_of(line)
+            line = line[: LINE_LIMIT + 1]
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                text = line.decode(errors="backslashreplace")
+                fault = fault or "not UTF-8"
+            yield Line(number, text.rstrip("\r\n"), fault)
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Where prices lie: a file, or one inside an archive."""
@@ -67,24 +91,24 @@ class Stored:
         """Return whether it begins as Parquet does; refuse what cannot be read or is empty."""
         return start_of(self.path).startswith(_PARQUET)
 
-    def lines(self) -> Iterator[Line]:
-        """Yield every line, cut where it is too long, without its end."""
+    def blocks(self) -> Iterator[Block]:
+        """Yield all of it as blocks of whole lines; one that is too long is cut."""
         with self.opened() as stream:
-            number = 0
-            while start := stream.readline(LINE_LIMIT + 1):
-                number += 1
-                fault = fault_of(start)
-                if fault and not start.endswith(b"\n"):
+            number = 1
+            while start := stream.read(_BLOCK):
+                if not start.endswith(b"\n"):
+                    start += stream.readline(LINE_LIMIT + 1)
+                if not start.endswith(b"\n"):
                     while (rest := stream.readline(_CHUNK)) and not rest.endswith(b"\n"):
                         pass
-                if number == 1:
-                    start = start.removeprefix(b"\xef\xbb\xbf")
-                try:
-                    text = start.decode()
-                except UnicodeDecodeError:
-                    text = start.decode(errors="backslashreplace")
-                    fault = fault or "not UTF-8"
-                yield Line(number, text.rstrip("\r\n"), fault)
+                ends = start.count(b"\n") + (not start.endswith(b"\n"))
+                yield Block(number, start.removeprefix(_MARK) if number == 1 else start)
+                number += ends
+
+    def lines(self) -> Iterator[Line]:
+        """Yield every line, cut where it is too long, without its end."""
+        for block in self.blocks():
+            yield from block.lines()
 
     def verify(self) -> None:
         """Read it to its end and refuse what is broken or too large, before anything is loaded."""

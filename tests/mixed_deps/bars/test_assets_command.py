@@ -8,7 +8,7 @@ import pytest
 from ta_lab2 import cli
 from ta_lab2.bars import formats, ingest
 from ta_lab2.settings import settings
-from tests.support import prices
+from tests.support import intraday, prices
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +96,18 @@ def test_what_is_deleted_stays_in_the_log_and_can_be_loaded_again(capsys, databa
     with psycopg.connect(database) as conn:
         file = formats.recognise(tmp_path / "1_bitcoin.csv")
         assert ingest.load(conn, file).counts.loaded == 2
+
+
+def test_deleting_counts_and_takes_intraday_candles_too(capsys, database):
+    with psycopg.connect(database) as conn:
+        intraday.put(conn, 1, {number: intraday.candle(number) for number in range(3)})
+        conn.execute("update bars.intraday_state set source = 'coinmarketcap'")
+    status, _, err = run(capsys, "delete", "1", "--yes")
+    assert status == 0
+    assert "5 candles of" in err
+    assert "refresh --intraday" in err
+    assert one(database, "select count(*) from bars.intraday_candles") == (0,)
+    assert one(database, "select distinct s.source from bars.intraday_state as s") == (None,)
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_a_new_consumer_is_an_insert(assets):
     many(assets, {(1, 1): 5})
     assert assets.execute(
         "select array_agg(d.consumer order by d.consumer) from bars.dirty_range as d"
-    ).fetchone() == (["bars", "ladder", "returns", "volatility"],)
+    ).fetchone() == (["bars", "indicators", "ladder", "returns", "volatility"],)
 
 
 def test_a_second_load_of_a_file_logs_nothing(tx, tmp_path):

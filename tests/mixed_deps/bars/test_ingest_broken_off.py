@@ -72,14 +72,14 @@ def test_a_database_that_goes_away_leaves_no_half_of_a_file(
     def kill(conn):
         killer.execute("select pg_terminate_backend(%s, 5000)", (conn.info.backend_pid,))
 
-    def stage(conn, load, columns, lines):
+    def stage(conn, load, columns, lines, **words):
         def interrupted():
             for number, line in enumerate(lines):
-                if number == 200:
+                if number == 4:
                     kill(conn)
                 yield line
 
-        staged(conn, load, columns, interrupted() if ids(killer) else lines)
+        staged(conn, load, columns, interrupted() if ids(killer) else lines, **words)
 
     def load_staged(conn, load, **words):
         if words["asset_id"] == 2:

@@ -185,6 +185,7 @@ def test_a_kill_loses_a_batch_and_no_more(conn, own_db, autocommit):
     ).fetchall()
     assert [id_ for (id_,) in there] == list(range(1, 51))
     assert f"120 assets, {70 * EACH} rows" in refresh(conn)
+    contract.refresh(conn)
     found = contract.digest(conn)
     assert found == contract.full(conn)
 

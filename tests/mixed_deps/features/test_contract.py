@@ -187,7 +187,7 @@ def test_a_step_that_no_kill_falls_in_is_found(connect):
     contract.broken(
         connect(),
         ASSETS,
-        ("    where s.id = any (p_ids);\nend", "    where false;\nend"),
+        ("      and s.verb = p_verb;\nend", "      and false;\nend"),
     )
     contract.is_found(lambda: contract.survives_a_kill(connect, kills=1, at_most=5), r"'commit': 0")
 
@@ -264,5 +264,48 @@ def test_an_average_that_goes_on_from_its_own_row_is_found(connect):
 
 
 def test_a_period_that_begins_without_its_first_bars_is_found(connect):
-    contract.broken(connect(), EMA_STEP, ("n.period > 0", "n.period between 1 and 300"))
+    contract.broken(connect(), EMA_STEP, ("<= l.bar_no + l.bars", "< l.bar_no + l.bars"))
     contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+
+
+JOIN = "functions/features/daily_features.sql"
+STORE_STEP = "functions/features/refresh_store.sql"
+
+
+def test_a_row_that_is_known_before_its_parts_is_found(conn):
+    contract.broken(conn, JOIN, ("v.available_at, t.available_at)", "v.available_at)"))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=60))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("b.ts < p_from", "b.ts <= p_from"),
+        ("(j.ts is null or j.features *<> s.features)", "(j.features *<> s.features)"),
+    ],
+    ids=["a change is overlooked", "rows that went stay"],
+)
+def test_a_store_that_does_not_follow_its_sources_is_found(conn, old, new):
+    contract.broken(conn, STORE_STEP, (old, new))
+    contract.is_found(lambda: contract.incremental_equals_full(conn, examples=30, shrink=False))
+
+
+def test_rows_of_the_store_that_are_written_without_need_are_found(conn):
+    contract.broken(
+        conn,
+        STORE_STEP,
+        ("and (s.ts is null or j.features *<> s.features)", ""),
+        ("(j.ts is null or j.features *<> s.features)", "true"),
+    )
+    contract.is_found(lambda: contract.repairs_just_what_depends(conn))
+
+
+def test_a_store_that_is_told_of_candles_alone_is_found(conn):
+    contract.put(conn, 1, contract.history(40))
+    contract.refresh(conn)
+    conn.execute("update bars.dim_consumers set also_reads = '{}' where consumer = 'store'")
+    conn.execute("update timemodel.dim_sessions set annualisation_days = 91")
+    conn.execute("delete from bars.dirty_range as d where d.consumer = 'store'")
+    contract.refresh(conn)
+    found = contract.digest(conn)
+    assert found["store"] != contract.full(conn)["store"]

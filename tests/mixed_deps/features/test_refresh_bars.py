@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
@@ -11,7 +12,10 @@ import psycopg
 import pytest
 
 from ta_lab2.bars.tables import cmc_price_bars_multi_tf
+from ta_lab2.features import queries
+from ta_lab2.timemodel import queries as calendar
 from tests.support import contract, ladder
+from tests.support import sessions as schedules
 from tests.support.ladder import ONE_DAY, Candle
 
 COLUMNS = [column.name for column in cmc_price_bars_multi_tf.columns]
@@ -117,7 +121,7 @@ def agrees(conn, candles, sessions, *, asset=1, week=7):
     return len(names)
 
 
-def new_york(conn):
+def scheduled(conn):
     """The scheduled sessions of New York by day."""
     found = conn.execute(
         """
@@ -146,7 +150,7 @@ def test_all_199_timeframes_agree_with_the_slow_way(tx):
 
 
 def test_of_an_exchange_too(equity):
-    sessions = new_york(equity)
+    sessions = scheduled(equity)
     days = [day for day in sessions if date(2019, 12, 20) <= day < date(2022, 3, 1)]
     candles = {day: candle(n) for n, day in enumerate(days) if n % 9}
     put(equity, candles, sessions, asset=EQUITY, session="EQUITY")
@@ -157,7 +161,7 @@ def test_of_an_exchange_too(equity):
 @pytest.fixture
 def spy(equity):
     """Every session of New York from 2019 to the end of August 2025."""
-    sessions = new_york(equity)
+    sessions = scheduled(equity)
     days = [day for day in sessions if date(2019, 1, 2) <= day <= date(2025, 8, 29)]
     put(
         equity,
@@ -200,7 +204,7 @@ def test_a_calendar_day_without_a_session_has_no_bar(spy):
 
 
 def test_a_week_that_ends_with_a_holiday_closes_on_the_day_before(equity):
-    sessions = new_york(equity)
+    sessions = scheduled(equity)
     # Good Friday is 2024-03-29.
     days = [day for day in sessions if date(2024, 3, 1) <= day <= date(2024, 3, 28)]
     put(equity, dict.fromkeys(days, candle(1)), sessions, asset=EQUITY, session="EQUITY")
@@ -410,7 +414,7 @@ def test_the_app_may_refresh_them(tx):
 
 
 def test_assets_of_unequal_calendars_are_right_one_after_the_other(equity):
-    sessions = new_york(equity)
+    sessions = scheduled(equity)
     contract.only(equity)
     shares = [day for day in sessions if date(2021, 1, 4) <= day < date(2022, 3, 1)]
     share = {day: candle(n) for n, day in enumerate(shares)}
@@ -428,6 +432,49 @@ def test_a_session_without_calendar_fails_by_name(tx):
     with pytest.raises(psycopg.Error) as caught:
         refresh(tx)
     assert caught.value.sqlstate == "TA102"
+
+
+@pytest.mark.parametrize(
+    ("last", "covered", "closed"),
+    [
+        # A Friday: as far as is known Saturday could have a session.
+        (date(2024, 12, 27), date(2024, 12, 27), {"1D"}),
+        (date(2024, 12, 27), date(2024, 12, 29), {"1D", "1W_CAL_ISO"}),
+        # A Tuesday that ends month and year.
+        (date(2024, 12, 31), date(2024, 12, 31), {"1D", "1M_CAL", "1Y_CAL"}),
+    ],
+)
+def test_where_the_calendar_ends_with_the_candles_the_rest_is_stored_when_it_grows(
+    own_db, autocommit, new_york, last, covered, closed
+):
+    conn = autocommit(own_db)
+    contract.only(conn, ["1D", "1W_CAL_ISO", "1M_CAL", "1Y_CAL"])
+    days = [day for day in new_york.dates if date(2023, 12, 29) <= day <= last]
+    short = schedules.part(new_york, 0, new_york.dates.index(last) + 1)
+    calendar.load_calendar(conn, "EQUITY", replace(short, last=covered))
+    sessions = scheduled(conn)
+    candles = {day: candle(n) for n, day in enumerate(days)}
+    put(conn, candles, sessions, asset=EQUITY, session="EQUITY")
+    warnings: list[str] = []
+    conn.add_notice_handler(lambda notice: warnings.append(notice.message_primary or ""))
+
+    queries.refresh(conn)
+    failed = conn.execute("select s.last_error from features.refresh_state as s").fetchall()
+    assert failed == [(None,)]
+    assert f"asset {EQUITY}: the calendar of EQUITY ends on {covered}, where its candles do" in (
+        warnings
+    )
+    found = bars(conn, EQUITY)
+    end = sessions[last][1]
+    assert {tf for tf, own in found.items() if own[-1]["time_close"] == end} == closed
+    assert len(found["1D"]) == len(days)
+
+    warnings.clear()
+    calendar.load_calendar(conn, "EQUITY", new_york)
+    queries.refresh(conn)
+    assert not any("where its candles do" in each for each in warnings)
+    assert agrees(conn, candles, scheduled(conn), asset=EQUITY, week=5) == 4
+    assert contract.written(contract.refresh(conn)) == 0
 
 
 def test_an_asset_whose_candles_go_while_it_is_refreshed_has_no_bars_after_the_next(

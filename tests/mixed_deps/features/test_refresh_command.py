@@ -13,7 +13,7 @@ from ta_lab2 import cli
 from ta_lab2.cli import console
 from ta_lab2.settings import settings
 from tests.support import contract
-from tests.support.contract import COMPUTATIONS
+from tests.support.contract import EVERY
 
 ASSETS = range(1, 7)
 
@@ -46,15 +46,16 @@ def stored(conninfo) -> int:
 def test_sessions_share_the_assets(capsys, database):
     status, err = run(capsys, "--sessions", "3")
     assert status == 0
-    done = re.findall(r"(\d+) assets, \d+ rows", err)
-    assert sum(map(int, done)) == len(ASSETS)
+    for verb in "refresh_features", "refresh_regimes":
+        done = re.findall(rf"{verb}: (\d+) assets, \d+ rows", err)
+        assert sum(map(int, done)) == len(ASSETS)
     assert stored(database) == 6 * 100
 
 
 def test_a_dry_run_writes_nothing(capsys, database):
     status, err = run(capsys, "--dry-run", "--sessions", "3", "--assets", "1,2")
     assert status == 0
-    assert err.count("candles are due") == 2 * len(COMPUTATIONS)
+    assert err.count("candles are due") == 2 * len(EVERY)
     assert stored(database) == 0
 
 
@@ -64,6 +65,17 @@ def test_a_rebuild_puts_back_what_was_lost(capsys, database):
         conn.execute("delete from features.cmc_returns_daily")
     assert " 0 rows," in run(capsys)[1]
     assert " 600 rows," in run(capsys, "--rebuild")[1]
+
+
+def test_steps_are_run_by_name(capsys, database):
+    assert run(capsys, "--steps", "returns, volatility")[0] == 0
+    with psycopg.connect(database) as conn:
+        steps = conn.execute("select distinct s.feature_type from features.feature_state as s")
+        assert {step for (step,) in steps} == {"returns", "volatility"}
+    status, err = run(capsys, "--steps", "returns,nonsense")
+    assert status == 2
+    assert "no step is called nonsense" in err
+    assert "bars, ema" in err
 
 
 def test_a_terminal_shows_a_bar_and_what_is_left_to_say(capsys, monkeypatch):

@@ -102,15 +102,19 @@ def test_one_asset_never_touches_another(tx):
 
 
 def test_a_new_day_reads_what_it_needs(tx):
-    """Timeframes with all periods go on from one row; the others read the bars that they have."""
+    """Timeframes go on from one row; only the mean that a period begins with is of earlier bars."""
     contract.only(tx, ["1D", "7D"])
     contract.put(tx, 1, contract.history(700, without=1000))
     refresh(tx)
     tx.execute("delete from bars.dirty_range")
     done = "select d.* from features.refresh_emas(1, %s) as d"
     columns = ("rows_read", "rows_written", "rows_unchanged")
-    # 1D: one bar. Day 699 ends the hundredth week, and 365 weeks there are none yet.
-    for day, expected in ((698, (1 + 1 + 100, 0, 3)), (699, (1 + 100, 0, 2))):
+    # A bar of 1D. Day 699 ends the hundredth week, with which the period 100 begins.
+    for day, expected in (
+        (691, (9 + 2 + 98, 0, 11)),
+        (698, (2 + 1 + 99, 0, 3)),
+        (699, (1 + 1 + 99, 0, 2)),
+    ):
         row = tx.execute(done, (prices.ts(day),)).fetchone()
         assert row[:3] == expected, columns
 

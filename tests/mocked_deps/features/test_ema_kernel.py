@@ -24,10 +24,11 @@ ROOT = Path(__file__).parents[3]
 FILE = "functions/features/ema_kernel.sql"
 ARGUMENTS = (
     *("p_id", "p_periods", "p_tf_id", "p_time_close", "p_close"),
-    *("p_last_tf_id", "p_last_ema", "p_from", "p_stored"),
+    *("p_last_tf_id", "p_last_close", "p_last_bar_no", "p_last_ema", "p_from", "p_stored"),
 )
 DAY = 86_400_000_000
 NEVER = -(2**63)
+COLUMNS = 7
 PERIODS = (6, 9, 10, 12, 14, 17, 20, 21, 26, 30, 50, 52, 77, 100, 200, 252, 365)
 
 Bars = Mapping[int, Mapping[int, float]]
@@ -48,19 +49,23 @@ def run(
     """Call it with closes by timeframe and day; 0 is a slot that is not used.
 
     ``since`` is the first day that is due; ``stood`` has the rows before it. Earlier bars are given
-    of a timeframe whose last row has a period unfilled, as the step does it.
+    of a timeframe in which a period begins with one that is due, as the step does it.
     """
     last: dict[int, list[float | None]] = {}
     for (tf, day), row in sorted((stood or {}).items()):
         if since is not None and day < since and since <= max(bars.get(tf, [-1])):
             last[tf] = row
-    used = [slot for slot, period in enumerate(periods) if period]
-    filled = {tf for tf, row in last.items() if all(row[slot] is not None for slot in used)}
+    earlier = {tf: [x for day, x in bars[tf].items() if day < (since or 0)] for tf in last}
+    going_on = {
+        tf
+        for tf, closes in earlier.items()
+        if not any(len(closes) < period <= len(bars[tf]) for period in periods)
+    }
     given_bars = [
         (tf, day, close)
         for tf, closes in bars.items()
         for day, close in closes.items()
-        if tf not in filled or day >= (since or 0)
+        if tf not in going_on or day >= (since or 0)
     ]
     if shuffled:
         random.Random(1).shuffle(given_bars)
@@ -71,6 +76,8 @@ def run(
         plpython.array_send(1184, [day * DAY for _, day, _ in given_bars]),
         plpython.array_send(701, [close for _, _, close in given_bars]),
         plpython.array_send(23, list(last)),
+        plpython.array_send(701, [closes[-1] for closes in earlier.values()]),
+        plpython.array_send(23, [len(closes) for closes in earlier.values()]),
         plpython.array_send(
             701, [math.nan if x is None else x for row in last.values() for x in row]
         ),
@@ -82,7 +89,7 @@ def run(
 def rows(found) -> Rows:
     """The packed rows by timeframe and day."""
     result: Rows = {}
-    for asset, tf, time_close, ema in plpython.fields(found[-1], 4):
+    for asset, tf, time_close, *_, ema in plpython.fields(found[-1], COLUMNS):
         assert asset is not None
         assert tf is not None
         assert time_close is not None
@@ -93,16 +100,28 @@ def rows(found) -> Rows:
     return result
 
 
+def closes_of(found) -> dict[tuple[int, int], tuple[float, float | None, int]]:
+    """The close, the one before and the number of each bar."""
+    return {
+        (struct.unpack(">i", tf)[0], struct.unpack(">q", time_close)[0] // DAY): (
+            struct.unpack(">d", close)[0],
+            None if before is None else struct.unpack(">d", before)[0],
+            struct.unpack(">i", number)[0],
+        )
+        for _, tf, time_close, close, before, number, _ in plpython.fields(found[-1], COLUMNS)
+    }
+
+
 def records(found) -> list[bytes]:
     """The packed rows as record_send gives them."""
+    kinds = (23, 23, 1184, 701, 701, 23, 1022)
     return [
-        struct.pack(">i", 4)
+        struct.pack(">i", COLUMNS)
         + b"".join(
-            struct.pack(">Ii", kind, len(value)) + value
-            for kind, value in zip((23, 23, 1184, 1022), row, strict=True)
-            if value is not None
+            struct.pack(">Ii", kind, -1 if value is None else len(value)) + (value or b"")
+            for kind, value in zip(kinds, row, strict=True)
         )
-        for row in plpython.fields(found[-1], 4)
+        for row in plpython.fields(found[-1], COLUMNS)
     ]
 
 
@@ -141,6 +160,20 @@ def test_it_agrees_with_the_slow_way_at_full_size():
     found = run(BARS)
     assert found[:4] == (0, [], [], sum(map(len, BARS.values())))
     same(rows(found), BARS, PERIODS)
+
+
+def test_each_bar_has_its_close_the_one_before_and_its_number_wherever_it_goes_on():
+    expected = {
+        (tf, day): (closes[day], closes[days[n - 1]] if n else None, n + 1)
+        for tf, closes in BARS.items()
+        for days in [list(closes)]
+        for n, day in enumerate(days)
+    }
+    whole = run(BARS)
+    assert closes_of(whole) == expected
+    for since in (1, 6, 365, 366, 1199):
+        found = closes_of(run(BARS, since=since, stood=rows(whole)))
+        assert found == {key: row for key, row in expected.items() if key[1] >= since}
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,0 +1,70 @@
+"""``ta-lab2 findings``: what looks wrong in the features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Final
+
+import psycopg
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from ta_lab2.cli import console
+from ta_lab2.db.connect import app_conninfo
+from ta_lab2.errors import Refused
+from ta_lab2.features import queries
+
+_WIDTH: Final = 100
+_COLOURS: Final = {"critical": "red", "warning": "yellow"}
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+def findings(
+    rule: Annotated[
+        str | None, typer.Option(help="Only of this rule of dim_finding_rules.")
+    ] = None,
+    asset: Annotated[int | None, typer.Option(metavar="ID", help="Only of this asset.")] = None,
+    severity: Annotated[Severity | None, typer.Option(help="Only these.")] = None,
+    last: Annotated[int, typer.Option("--last", min=1, metavar="N", help="How many.")] = 20,
+) -> None:
+    """Show what the last refresh found wrong, the worst and latest first."""
+    with psycopg.connect(
+        app_conninfo(), autocommit=True, application_name="ta-lab2 findings"
+    ) as conn:
+        rules = queries.finding_rules(conn)
+        if rule is not None and rule not in rules:
+            raise Refused(f"there is no rule {rule}", f"There are: {', '.join(rules)}.")
+        found = queries.findings(conn, rule=rule, asset=asset, severity=severity)
+    if not found:
+        console.say("nothing was found")
+        return
+    # A narrow terminal wraps the line; a number cut short would be another number.
+    console.out.print(table(found[:last]), width=max(console.out.width, _WIDTH))
+    if len(found) > last:
+        console.out.print(f"and {len(found) - last:,} more, see the table findings")
+
+
+def table(found: Sequence[queries.Finding]) -> Table:
+    """Return findings as a table."""
+    made = Table(box=None, pad_edge=False, title="Findings", title_justify="left")
+    for name in ("severity", "rule", "asset", "day"):
+        made.add_column(name, no_wrap=True)
+    made.add_column("value", justify="right", no_wrap=True)
+    for each in found:
+        made.add_row(
+            f"[{_COLOURS.get(each.severity, 'default')}]{each.severity}[/]",
+            each.rule,
+            escape(each.symbol),
+            f"{each.ts:%Y-%m-%d}",
+            "" if each.value is None else f"{each.value:.6g}",
+        )
+    return made

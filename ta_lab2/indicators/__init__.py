@@ -1,0 +1,1 @@
+"""Indicators: mathematics that touches no table."""

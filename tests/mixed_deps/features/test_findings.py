@@ -1,0 +1,330 @@
+"""What looks wrong in the features is found, stays while it holds, and goes when it does not."""
+
+from __future__ import annotations
+
+import math
+
+import psycopg
+import pytest
+
+from ta_lab2 import cli
+from ta_lab2.settings import settings
+from tests.support import contract, prices
+
+HOLE = range(60, 64)
+
+
+def walk(days: int = 120) -> dict[int, float]:
+    """Closes that never move by much, with a hole of four days."""
+    return {n: 100 + 3 * math.sin(n) for n in range(days) if n not in HOLE}
+
+
+@pytest.fixture
+def conn(own_db, autocommit):
+    conn = autocommit(own_db)
+    contract.only(conn, ["1D"])
+    return conn
+
+
+def findings(conn: psycopg.Connection, *, asset: int = 1) -> list[tuple]:
+    return conn.execute(
+        "select f.rule, f.ts, f.value, f.severity from features.findings as f"
+        " where f.id = %s order by f.rule, f.ts",
+        (asset,),
+    ).fetchall()
+
+
+def of(conn: psycopg.Connection, rule: str) -> list[tuple]:
+    return [(ts, value) for name, ts, value, _ in findings(conn) if name == rule]
+
+
+def open_alerts(conn: psycopg.Connection) -> list[tuple]:
+    return conn.execute(
+        "select a.alert_type, a.severity, a.problem, a.occurrences from observability.alerts as a"
+        " where a.resolved_at is null order by a.problem"
+    ).fetchall()
+
+
+def falsify(conn: psycopg.Connection, statement: str, *parameters: object) -> None:
+    """Change a feature's row behind the back of the refresh, and tell its consumers."""
+    conn.execute(statement, parameters)
+    for table in ("cmc_returns_daily", "cmc_vol_daily"):
+        conn.execute(
+            "select bars.log_dirty_range(1, '-infinity', 'infinity', %s)",
+            (table,),
+        )
+
+
+def test_prices_without_fault_give_only_their_hole(conn):
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    assert findings(conn) == [("sessions_absent", prices.ts(64), 4.0, "info")]
+    assert open_alerts(conn) == []
+
+
+def test_a_large_return_is_found_with_its_value_and_goes_when_the_price_is_mended(conn):
+    contract.put(conn, 1, walk() | {90: 210.0}, 0)
+    contract.refresh(conn)
+    up, down = of(conn, "return_too_large")
+    before, after = walk()[89], walk()[91]
+    assert up == (prices.ts(90), pytest.approx(210 / before - 1))
+    assert down == (prices.ts(91), pytest.approx(after / 210 - 1))
+    contract.put(conn, 1, {90: walk()[90]}, 0)
+    contract.refresh(conn)
+    assert of(conn, "return_too_large") == []
+    assert len(of(conn, "sessions_absent")) == 1
+
+
+def test_a_volatility_beyond_belief_is_found(conn):
+    contract.put(conn, 1, walk() | {n: 100.0 * 2 ** (n % 2) for n in range(80, 120)}, 0)
+    contract.refresh(conn)
+    stored = conn.execute(
+        "select ts, greatest(close_to_close_20, close_to_close_63, parkinson_20, parkinson_63,"
+        " garman_klass_20, garman_klass_63, rogers_satchell_20, rogers_satchell_63)"
+        " from cmc_vol_daily where id = 1 order by ts"
+    ).fetchall()
+    expected = [(ts, value) for ts, value in stored if value is not None and value > 5]
+    assert expected
+    assert of(conn, "volatility_too_large") == expected
+
+
+def test_percent_against_log_holds_for_prices_of_every_size(conn):
+    wild = {n: 10.0 ** (150 * math.sin(n)) for n in range(40)}
+    contract.put(conn, 1, wild, 0)
+    contract.put(conn, 2, {n: math.exp(-n) for n in range(40)}, 0)
+    contract.refresh(conn)
+    assert of(conn, "percent_against_log") == []
+    assert conn.execute("select count(*) from findings where rule = 'return_too_large'").fetchone()[
+        0
+    ]
+
+
+@pytest.mark.parametrize("column", ["ret_pct_1", "ret_log_7", "ret_pct_30"])
+def test_a_return_that_contradicts_the_other_is_critical_and_raises_an_alert(conn, column):
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    spoil = f"update cmc_returns_daily set {column} = {column} + %s where id = 1 and ts = %s"
+    falsify(conn, spoil, 1e-9, prices.ts(110))
+    contract.refresh(conn)
+    ((ts, value),) = of(conn, "percent_against_log")
+    assert ts == prices.ts(110)
+    assert value == pytest.approx(1e-9, rel=0.3)
+    alert = ("features.critical_finding", "critical", "finding percent_against_log", 1)
+    assert open_alerts(conn) == [alert]
+    contract.refresh(conn)
+    assert open_alerts(conn) == [alert], "it stands, and nothing is new"
+    conn.execute("call refresh_features(p_rebuild => true)")
+    assert of(conn, "percent_against_log") == []
+    assert open_alerts(conn) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "table"),
+    [
+        ("returns_off_calendar", "cmc_returns_daily"),
+        ("volatility_off_calendar", "cmc_vol_daily"),
+    ],
+)
+def test_a_table_is_compared_with_the_calendar_both_ways(conn, rule, table):
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    falsify(conn, f"delete from {table} where id = 1 and ts = %s", prices.ts(61))
+    falsify(
+        conn,
+        f"update {table} set ts = ts + interval '1 hour' where id = 1 and ts = %s",
+        prices.ts(100),
+    )
+    contract.refresh(conn)
+    moved = conn.execute("select %s + interval '1 hour'", (prices.ts(100),)).fetchone()[0]
+    assert of(conn, rule) == [(prices.ts(61), -1.0), (prices.ts(100), -1.0), (moved, 1.0)]
+
+
+def test_weekends_and_holidays_of_an_exchange_are_no_findings(equity_db, autocommit, server_url):
+    from psycopg.conninfo import conninfo_to_dict
+
+    from tests.support import servers
+
+    name = conninfo_to_dict(equity_db)["dbname"]
+    with servers.copy(server_url, "findings", template=name) as conninfo:
+        conn = autocommit(conninfo)
+        contract.only(conn, ["1D"])
+        conn.execute(
+            "insert into dim_assets (id, symbol, slug, session_id) values (1, 'X', 'x', 'EQUITY')"
+        )
+        conn.execute(
+            """
+            insert into cmc_price_histories7 (id, ts, open, high, low, close)
+            select 1, s.time_close, 10, 11, 9, 10
+            from timemodel.sessions('EQUITY', '2024-11-01', '2024-12-31') as s
+            """
+        )
+        contract.refresh(conn)
+        assert findings(conn) == []
+
+
+def test_a_second_refresh_writes_nothing(conn):
+    contract.put(conn, 1, walk() | {90: 210.0}, 0)
+    contract.refresh(conn)
+    before = conn.execute("select f.xmin, f.* from findings as f order by 2, 3, 4").fetchall()
+    contract.refresh(conn)
+    conn.execute("call refresh_features(p_rebuild => true)")
+    assert (
+        conn.execute("select f.xmin, f.* from findings as f order by 2, 3, 4").fetchall() == before
+    )
+    assert conn.execute("select * from features.refresh_findings('{1}')").fetchall() == []
+
+
+def test_day_by_day_finds_what_one_refresh_finds(conn):
+    closes = walk() | {90: 210.0, 40: 30.0}
+    query = "select id - 1, rule, ts, value, severity from findings where id = %s order by 1, 2, 3"
+    for day, close in closes.items():
+        contract.put(conn, 1, {day: close}, 0)
+        if day > 85:
+            contract.refresh(conn)
+    one = conn.execute(query, (1,)).fetchall()
+    contract.put(conn, 2, closes, 0)
+    contract.refresh(conn)
+    other = conn.execute(query, (2,)).fetchall()
+    assert [row[1:] for row in one] == [row[1:] for row in other]
+    assert {row[1] for row in one} == {
+        *("return_too_large", "sessions_absent", "volatility_too_large"),
+    }
+
+
+def test_a_new_day_looks_at_the_new_rows_only(conn):
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    # A fault in the past that nobody logged: who looks at all of it again would find it.
+    conn.execute(
+        "update cmc_returns_daily set ret_pct_1 = 9 where id = 1 and ts = %s", (prices.ts(20),)
+    )
+    contract.put(conn, 1, {120: 100.0}, 0)
+    contract.refresh(conn)
+    assert of(conn, "return_too_large") == []
+
+
+def test_a_threshold_that_changes_is_applied_everywhere_by_the_next_refresh(conn):
+    contract.put(conn, 1, walk() | {90: 140.0}, 0)
+    contract.refresh(conn)
+    assert of(conn, "return_too_large") == []
+    conn.execute("set role ta_lab2_app")
+    conn.execute("update dim_finding_rules set threshold = 0.3 where rule = 'return_too_large'")
+    contract.refresh(conn)
+    assert [ts for ts, _ in of(conn, "return_too_large")] == [prices.ts(90)]
+    conn.execute(
+        "update dim_finding_rules set severity = 'critical' where rule = 'return_too_large'"
+    )
+    contract.refresh(conn)
+    assert [row[3] for row in findings(conn) if row[0] == "return_too_large"] == ["critical"]
+    assert [row[2] for row in open_alerts(conn)] == ["finding return_too_large"]
+    conn.execute("update dim_finding_rules set is_active = false where rule = 'return_too_large'")
+    assert of(conn, "return_too_large") == []
+    contract.refresh(conn)
+    assert of(conn, "return_too_large") == []
+    assert open_alerts(conn) == []
+
+
+def test_a_rule_is_a_row_and_a_function(conn):
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    conn.execute(
+        """
+        create function features.finding_too_cheap(
+            p_ids integer[], p_froms timestamptz[], p_threshold float8
+        )
+        returns table (id integer, ts timestamptz, value float8)
+        language sql stable as
+        'select p.id, p.ts, p.close from bars.cmc_price_histories7 as p
+         join unnest(p_ids, p_froms) as w (id, from_ts) on p.id = w.id and p.ts >= w.from_ts
+         where p.close < p_threshold';
+        insert into features.dim_finding_rules (rule, description, consumer, severity, threshold)
+        values ('too_cheap', 'A close under the threshold.', 'findings_returns', 'info', 97.01)
+        """
+    )
+    contract.refresh(conn)
+    expected = [(prices.ts(n), close) for n, close in walk().items() if close < 97.01]
+    assert expected
+    assert of(conn, "too_cheap") == expected
+
+
+def test_a_rule_without_a_function_stops_no_refresh_and_loses_nothing(conn):
+    conn.execute(
+        "insert into dim_finding_rules (rule, description, consumer, severity)"
+        " values ('no_such', 'None.', 'findings_returns', 'info')"
+    )
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    assert conn.execute("select count(*) from cmc_returns_daily").fetchone() == (120,)
+    assert [row[2] for row in open_alerts(conn)] == ["findings failed"]
+    assert findings(conn) == []
+    conn.execute("update dim_finding_rules set is_active = false where rule = 'no_such'")
+    contract.refresh(conn)
+    assert len(findings(conn)) == 1
+    assert open_alerts(conn) == []
+
+
+def test_an_asset_that_another_session_holds_is_looked_at_the_next_time(conn, own_db):
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    falsify(
+        conn, "update cmc_returns_daily set ret_pct_1 = 9 where id = 1 and ts = %s", prices.ts(9)
+    )
+    with psycopg.connect(own_db) as holder:
+        holder.execute("select from features.refresh_state where id = 1 for update")
+        assert conn.execute("select * from features.refresh_findings('{1}')").fetchall() == []
+    found = conn.execute("select rule, appeared from features.refresh_findings('{1}')").fetchall()
+    assert found == [("percent_against_log", 1), ("return_too_large", 1)]
+
+
+def test_prices_that_are_deleted_take_their_findings_along(conn):
+    contract.put(conn, 1, walk() | {90: 210.0}, 0)
+    contract.refresh(conn)
+    conn.execute("delete from cmc_price_histories7 where id = 1 and ts > %s", (prices.ts(50),))
+    contract.refresh(conn)
+    assert findings(conn) == []
+
+
+@pytest.fixture
+def command(own_db, monkeypatch, capsys):
+    """Run `ta-lab2 findings` on this test's database: its status, its lines, its errors."""
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
+    monkeypatch.setenv("COLUMNS", "100")
+    settings.cache_clear()
+
+    def run(*words):
+        capsys.readouterr()
+        status = cli.run(["findings", *words])
+        said = capsys.readouterr()
+        return status, [line.split() for line in said.out.splitlines()], said.err
+
+    yield run
+    settings.cache_clear()
+
+
+def test_the_command_shows_them_the_worst_first(conn, command):
+    assert command()[2].strip() == "nothing was found"
+    contract.put(conn, 1, walk() | {90: 210.0}, 0)
+    contract.refresh(conn)
+    symbol = conn.execute("select symbol from dim_assets where id = 1").fetchone()[0]
+    status, out, _ = command()
+    assert status == 0
+    rows = [line for line in out if symbol in line]
+    assert [(line[0], line[1]) for line in rows] == [
+        ("warning", "return_too_large"),
+        ("warning", "return_too_large"),
+        ("info", "sessions_absent"),
+    ]
+    assert rows[2] == ["info", "sessions_absent", symbol, f"{prices.ts(64):%Y-%m-%d}", "4"]
+
+
+def test_the_command_can_be_asked_for_less(conn, command):
+    contract.put(conn, 1, walk() | {90: 210.0}, 0)
+    contract.refresh(conn)
+    assert len(command("--rule", "sessions_absent")[1]) == len(command()[1]) - 2
+    assert command("--severity", "critical")[2].strip() == "nothing was found"
+    assert command("--asset", "2")[2].strip() == "nothing was found"
+    status, out, err = command("--last", "1")
+    assert "and 2 more" in " ".join(out[-1])
+    status, _, err = command("--rule", "nonsense")
+    assert (status, "there is no rule nonsense" in err) == (2, True)
+    assert "return_too_large" in err
