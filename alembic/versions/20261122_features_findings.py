@@ -91,11 +91,16 @@ ROUTINES = {
     "functions/features/off_calendar.sql": (
         "features.off_calendar(integer[], timestamptz[], regclass)",
     ),
+    "functions/features/finding_percent_against_log.sql": (
+        "features._apart(double precision, double precision)",
+        "features.finding_percent_against_log(integer[], timestamptz[], double precision)",
+    ),
     **{
         f"functions/features/finding_{rule}.sql": (
             f"features.finding_{rule}(integer[], timestamptz[], double precision)",
         )
         for rule, *_ in RULES
+        if rule != "percent_against_log"
     },
 }
 

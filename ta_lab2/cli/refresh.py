@@ -61,6 +61,7 @@ def refresh(
             for _ in range(count)
         ]
         features = partial(queries.refresh, steps=chosen)
+        # Regimes read what all sessions have left of the features.
         for verb in (features,) if chosen else (features, regimes.refresh):
             with _progress() as hear:
                 _share(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import Connection, sql
+from psycopg import Connection
 from psycopg.errors import Diagnostic
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
@@ -109,22 +109,20 @@ def refresh(
     try:
         with translated():
             conn.execute(
-                sql.SQL(
-                    """
-                    call public.{verb}(
-                        p_asset_ids => %(ids)s::integer[],{steps}
-                        p_rebuild => %(rebuild)s,
-                        p_dry_run => %(dry_run)s
-                    )
-                    """
-                ).format(
-                    verb=sql.Identifier(verb),
-                    steps=sql.SQL("" if steps is None else " p_steps => %(steps)s::text[],"),
-                ),
+                """
+                call public.refresh_features(
+                    p_asset_ids => %(ids)s::integer[],
+                    p_steps => %(steps)s::text[],
+                    p_rebuild => %(rebuild)s,
+                    p_dry_run => %(dry_run)s,
+                    p_verb => %(verb)s
+                )
+                """,
                 {
                     "ids": None if asset_ids is None else list(asset_ids),
                     "steps": None if steps is None else list(steps),
                     "rebuild": rebuild,
+                    "verb": verb,
                     "dry_run": dry_run,
                 },
             )

@@ -7,6 +7,17 @@
 -- a fraction of the ratio, of 1 where that is less: a percent return near -1 has no more digits. What e can't be
 -- raised to is left out.
 
+create or replace function features._apart(pct double precision, log double precision)
+returns double precision
+language sql
+immutable parallel safe
+as $$
+select case when log between -700 and 700 then abs(1 + pct - exp(log)) / greatest(1, exp(log)) end
+$$;
+
+comment on function features._apart(double precision, double precision) is
+    'Private: by how much a percent return parts from the logarithm, as a fraction; null where either is.';
+
 create or replace function features.finding_percent_against_log(
     p_ids integer[],
     p_froms timestamptz[],
@@ -18,21 +29,25 @@ stable parallel safe
 as $$
 begin
     return query
-    select r.id, r.ts, v.value
+    select w.id, r.ts, r.value
     from unnest(p_ids, p_froms) as w (id, from_ts)
-    join features.cmc_returns_daily as r on r.id = w.id and r.ts >= w.from_ts
     cross join lateral (
-        select max(abs(1 + s.pct - exp(s.log)) / greatest(1, exp(s.log)))
-        from (
-            values
-                (r.ret_pct_1, r.ret_log_1), (r.ret_pct_3, r.ret_log_3), (r.ret_pct_5, r.ret_log_5),
-                (r.ret_pct_7, r.ret_log_7), (r.ret_pct_14, r.ret_log_14), (r.ret_pct_21, r.ret_log_21),
-                (r.ret_pct_30, r.ret_log_30), (r.ret_pct_63, r.ret_log_63),
-                (r.ret_pct_126, r.ret_log_126), (r.ret_pct_252, r.ret_log_252)
-        ) as s (pct, log)
-        where s.log between -700 and 700
-    ) as v (value)
-    where v.value > p_threshold;
+        select
+            d.ts,
+            greatest(
+                features._apart(d.ret_pct_1, d.ret_log_1), features._apart(d.ret_pct_3, d.ret_log_3),
+                features._apart(d.ret_pct_5, d.ret_log_5), features._apart(d.ret_pct_7, d.ret_log_7),
+                features._apart(d.ret_pct_14, d.ret_log_14), features._apart(d.ret_pct_21, d.ret_log_21),
+                features._apart(d.ret_pct_30, d.ret_log_30), features._apart(d.ret_pct_63, d.ret_log_63),
+                features._apart(d.ret_pct_126, d.ret_log_126), features._apart(d.ret_pct_252, d.ret_log_252)
+            ) as value
+        from features.cmc_returns_daily as d
+        where d.id = w.id
+          and d.ts >= w.from_ts
+        -- By the key, asset by asset: a join may read the whole table for a new day.
+        offset 0
+    ) as r
+    where r.value > p_threshold;
 end
 $$;
 

@@ -15,11 +15,17 @@ stable parallel safe
 as $$
 begin
     return query
-    select r.id, r.ts, v.value
+    select w.id, r.ts, r.value
     from unnest(p_ids, p_froms) as w (id, from_ts)
-    join features.cmc_returns_daily as r on r.id = w.id and r.ts >= w.from_ts
-    cross join lateral (values (r.gap_days - 1.0::double precision)) as v (value)
-    where v.value > p_threshold;
+    cross join lateral (
+        select d.ts, d.gap_days - 1.0::double precision as value
+        from features.cmc_returns_daily as d
+        where d.id = w.id
+          and d.ts >= w.from_ts
+        -- By the key, asset by asset: a join may read the whole table for a new day.
+        offset 0
+    ) as r
+    where r.value > p_threshold;
 end
 $$;
 

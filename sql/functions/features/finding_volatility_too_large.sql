@@ -15,20 +15,24 @@ stable parallel safe
 as $$
 begin
     return query
-    select r.id, r.ts, v.value
+    select w.id, r.ts, r.value
     from unnest(p_ids, p_froms) as w (id, from_ts)
-    join features.cmc_vol_daily as r on r.id = w.id and r.ts >= w.from_ts
     cross join lateral (
-        values (
+        select
+            d.ts,
             greatest(
-                r.parkinson_20, r.parkinson_63, r.parkinson_126,
-                r.garman_klass_20, r.garman_klass_63, r.garman_klass_126,
-                r.rogers_satchell_20, r.rogers_satchell_63, r.rogers_satchell_126,
-                r.close_to_close_20, r.close_to_close_63, r.close_to_close_126
-            )
-        )
-    ) as v (value)
-    where v.value > p_threshold;
+                d.parkinson_20, d.parkinson_63, d.parkinson_126,
+                d.garman_klass_20, d.garman_klass_63, d.garman_klass_126,
+                d.rogers_satchell_20, d.rogers_satchell_63, d.rogers_satchell_126,
+                d.close_to_close_20, d.close_to_close_63, d.close_to_close_126
+            ) as value
+        from features.cmc_vol_daily as d
+        where d.id = w.id
+          and d.ts >= w.from_ts
+        -- By the key, asset by asset: a join may read the whole table for a new day.
+        offset 0
+    ) as r
+    where r.value > p_threshold;
 end
 $$;
 

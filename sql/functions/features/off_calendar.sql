@@ -5,7 +5,7 @@
 -- Such a table has a row for every scheduled session between an asset's first and last candle, and no other.
 -- Rows before an asset's p_froms are not looked at.
 --
--- requires: functions/features/sessions_between.sql
+-- requires: functions/timemodel/sessions.sql
 
 create or replace function features.off_calendar(
     p_ids integer[],
@@ -19,25 +19,45 @@ as $$
 begin
     for id, ts, value in execute format(
         $query$
-        select coalesce(r.id, s.id), coalesce(r.ts, s.ts), case when s.id is null then 1.0 else -1.0 end::double precision
-        from (
-            select t.id, t.ts
+        with stored as (
+            select w.id, r.ts
             from unnest($1, $2) as w (id, from_ts)
-            join %s as t on t.id = w.id and t.ts >= w.from_ts
-        ) as r
-        full join (
-            select w.id, u.ts
+            cross join lateral (
+                -- By the key, asset by asset: a join may read the whole table for a new day.
+                select t.ts from %s as t where t.id = w.id and t.ts >= w.from_ts offset 0
+            ) as r
+        ), span as materialized (
+            select w.id, a.session_id, greatest(w.from_ts, f.ts) as from_ts, l.ts as to_ts
             from unnest($1, $2) as w (id, from_ts)
+            join bars.dim_assets as a on a.id = w.id
             cross join lateral (
                 select b.ts from bars.cmc_price_histories7 as b where b.id = w.id order by b.ts limit 1
             ) as f
             cross join lateral (
                 select b.ts from bars.cmc_price_histories7 as b where b.id = w.id order by b.ts desc limit 1
             ) as l
-            cross join lateral unnest(
-                features.sessions_between(w.id, greatest(f.ts, w.from_ts), l.ts)
-            ) as u (ts)
-        ) as s on s.id = r.id and s.ts = r.ts
+        ), calendar as materialized (
+            select g.session_id, c.time_close as ts
+            from (
+                select s.session_id, min(s.from_ts) as from_ts, max(s.to_ts) as to_ts
+                from span as s
+                group by s.session_id
+            ) as g
+            join timemodel.dim_sessions as d on d.session_id = g.session_id
+            -- A session may end on the day after its date.
+            cross join lateral timemodel.sessions(
+                g.session_id,
+                greatest((g.from_ts at time zone d.timezone)::date - 1, d.calendar_from),
+                (g.to_ts at time zone d.timezone)::date
+            ) as c
+        ), scheduled as (
+            select s.id, c.ts
+            from span as s
+            join calendar as c on c.session_id = s.session_id and c.ts between s.from_ts and s.to_ts
+        )
+        select coalesce(r.id, s.id), coalesce(r.ts, s.ts), case when s.id is null then 1.0 else -1.0 end::double precision
+        from stored as r
+        full join scheduled as s on s.id = r.id and s.ts = r.ts
         where r.id is null or s.id is null
         $query$,
         p_table

@@ -39,7 +39,8 @@ def taken(conn):
     by_consumer: dict[str, set[tuple[int, datetime, datetime]]] = {}
     for consumer, *change in rows:
         by_consumer.setdefault(consumer, set()).add(tuple(change))
-    assert set(by_consumer) in (set(), {"bars", "indicators", "returns", "volatility"})
+    everybody = {"bars", "indicators", "returns", "store", "volatility"}
+    assert set(by_consumer) in (set(), everybody)
     assert len({frozenset(found) for found in by_consumer.values()}) <= 1
     return sorted(by_consumer.get("bars", ()))
 

@@ -170,7 +170,7 @@ def test_a_new_consumer_is_an_insert(assets):
     many(assets, {(1, 1): 5})
     assert assets.execute(
         "select array_agg(d.consumer order by d.consumer) from bars.dirty_range as d"
-    ).fetchone() == (["bars", "indicators", "ladder", "returns", "volatility"],)
+    ).fetchone() == (["bars", "indicators", "ladder", "returns", "store", "volatility"],)
 
 
 def test_a_second_load_of_a_file_logs_nothing(tx, tmp_path):
@@ -283,7 +283,7 @@ def test_ranges_cover_just_what_changed(assets, steps):
 def test_only_the_app_may_take_ranges(assets):
     many(assets, {(1, 1): 5})
     assets.execute("set local role ta_lab2_reader")
-    assert assets.execute("select count(*) from published.dirty_range").fetchone() == (3,)
+    assert assets.execute("select count(*) from published.dirty_range").fetchone() == (5,)
     with pytest.raises(psycopg.errors.InsufficientPrivilege), assets.transaction():
         assets.execute("delete from bars.dirty_range")
     assets.execute("set local role ta_lab2_app")

@@ -272,15 +272,17 @@ JOIN = "functions/features/daily_features.sql"
 STORE_STEP = "functions/features/refresh_store.sql"
 
 
-def test_a_row_that_is_known_before_its_parts_is_found(conn):
-    contract.broken(conn, JOIN, ("v.available_at, t.available_at)", "v.available_at)"))
-    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=60))
+def test_a_row_with_the_next_candle_is_found(conn):
+    contract.broken(
+        conn, JOIN, ("as c on c.ts = s.ts", "as c on c.ts = s.ts + interval '24 hours'")
+    )
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=5))
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("b.ts < p_from", "b.ts <= p_from"),
+        ("b.ts < p_from", "b.ts < p_from + interval '240 hours'"),
         ("(j.ts is null or j.features *<> s.features)", "(j.features *<> s.features)"),
     ],
     ids=["a change is overlooked", "rows that went stay"],

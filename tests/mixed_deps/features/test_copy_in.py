@@ -10,7 +10,8 @@ import pytest
 from tests.support import prices
 
 #: One row of refresh_state: an asset that was never refreshed.
-ROW = struct.pack(">hiiiii", 4, 4, 1, -1, -1, -1)
+VERB = b"refresh_features"
+ROW = struct.pack(">hiiiiii", 5, 4, 1, -1, -1, -1, len(VERB)) + VERB
 
 
 def bar(tf_id):
@@ -36,7 +37,8 @@ def copy_in(tx, target, rows=ROW):
 
 def test_it_appends_packed_rows_and_counts_them(tx):
     assert copy_in(tx, "features.refresh_state") == 1
-    assert tx.execute("select * from features.refresh_state").fetchall() == [(1, None, None, None)]
+    found = tx.execute("select * from features.refresh_state").fetchall()
+    assert found == [(1, None, None, None, VERB.decode())]
     assert copy_in(tx, "features.refresh_state", b"") == 0
 
 

@@ -328,3 +328,23 @@ def test_the_command_can_be_asked_for_less(conn, command):
     status, _, err = command("--rule", "nonsense")
     assert (status, "there is no rule nonsense" in err) == (2, True)
     assert "return_too_large" in err
+
+
+def test_a_new_day_reads_a_few_rows_by_their_key(conn):
+    for asset in range(1, 9):
+        contract.put(conn, asset, walk(400), 0)
+    contract.refresh(conn)
+    conn.execute("analyze features.cmc_returns_daily, features.cmc_vol_daily")
+    with conn.transaction():
+        for table in ("cmc_returns_daily", "cmc_vol_daily"):
+            conn.execute(
+                "select bars.log_dirty_range(a.id, %s, 'infinity', %s) from dim_assets as a",
+                (prices.ts(399), table),
+            )
+        conn.execute("select * from features.refresh_findings('{1,2,3,4,5,6,7,8}')")
+        read = conn.execute(
+            "select s.relname, s.seq_tup_read, s.idx_tup_fetch > 0, s.idx_tup_fetch <= 8 * 6"
+            " from pg_stat_xact_user_tables as s"
+            " where s.relname in ('cmc_returns_daily', 'cmc_vol_daily') order by 1"
+        ).fetchall()
+    assert read == [("cmc_returns_daily", 0, True, True), ("cmc_vol_daily", 0, True, True)]

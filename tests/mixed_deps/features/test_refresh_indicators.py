@@ -20,7 +20,15 @@ def refresh(conn, asset=1):
         "insert into features.refresh_state (id) values (%s) on conflict do nothing", [asset]
     )
     conn.execute("select features.prepare_indicators()")
-    return conn.execute("select c.* from features.refresh_asset(%s) as c", (asset,)).fetchone()
+    return conn.execute(
+        """
+        select coalesce(sum(c.rows_read), 0), coalesce(sum(c.rows_written), 0),
+            coalesce(sum(c.rows_unchanged), 0)
+        from features.refresh_assets(array[%s]) as c
+        where c.feature_type = 'indicators'
+        """,
+        (asset,),
+    ).fetchone()
 
 
 def table(conn, asset=1):

@@ -332,7 +332,7 @@ def test_a_verb_that_does_not_exist_is_refused(conn):
 
 def test_the_app_may_refresh_and_change_numbers(conn):
     conn.execute("set role ta_lab2_app")
-    queries.refresh(conn)
+    conn.execute("call refresh_regimes()")
     conn.execute("update regimes.dim_regime_layers as l set adx_minimum = 25 where l.layer = 'L2'")
     queries.refresh(conn)
     conn.execute("set role ta_lab2_reader")
