@@ -71,7 +71,7 @@ begin
     v_returns := (
         features.returns_kernel(
             array[p_id], '{1}', array[array_send(v_candles.sessions)], array[v_candles.ts],
-            array[v_candles.close], '{t}', array_send('{-infinity}'::timestamptz[]), null
+            array[v_candles.close], '{t}', array_send(array['-infinity'::timestamptz]), null
         )
     ).packed;
     v_vol := (
