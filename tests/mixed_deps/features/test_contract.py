@@ -153,14 +153,17 @@ def commit_progress_first(conn) -> None:
         ("    v_told         integer := 0;", "    v_told integer := 0;\n    v_is_due boolean;"),
         (
             "            v_began := clock_timestamp();\n",
-            "            v_is_due := exists (\n"
-            "                select from features.take_dirty(array[v_id], 'returns')\n"
-            "            );\n"
-            "            perform features.record_progress(\n"
-            "                array[v_id], 'returns', 'cmc_returns_daily',\n"
-            "                v_fingerprints ->> 'returns', '{2100-01-01}', '{null}'\n"
-            "            );\n"
-            "            commit;\n"
+            "            v_is_due := p_rebuild;\n"
+            "            if p_verb = 'refresh_features' then\n"
+            "                v_is_due := exists (\n"
+            "                    select from features.take_dirty(array[v_id], 'returns')\n"
+            "                );\n"
+            "                perform features.record_progress(\n"
+            "                    array[v_id], 'returns', 'cmc_returns_daily',\n"
+            "                    v_fingerprints ->> 'returns', '{2100-01-01}', '{null}'\n"
+            "                );\n"
+            "                commit;\n"
+            "            end if;\n"
             "            v_began := clock_timestamp();\n",
         ),
         ("array[v_id], p_rebuild, v_fingerprints", "array[v_id], v_is_due, v_fingerprints"),
