@@ -40,7 +40,8 @@ def test_rows_come_back_to_the_bit(tx, table):
 @pytest.mark.parametrize("value", [0.1, -0.0, 5e-324, 1.7976931348623157e308, 1 / 3])
 def test_a_number_keeps_its_bits(tx, value):
     array = struct.pack(">iiIiiidi", 1, 1, 701, 2, 1, 8, value, -1)
-    packed = struct.pack(">hiiiiiq", 4, 4, -7, 4, 3, 8, 0)
+    # Asset, timeframe, time, close, the close before, the bar's number.
+    packed = struct.pack(">hiiiiiqidiii", 7, 4, -7, 4, 3, 8, 0, 8, 1.5, -1, 4, 9)
     packed += struct.pack(">i", len(array)) + array
     rows = tx.execute(
         "select u.row from features.unpacked('features.cmc_ema_multi_tf', %s) as u (row)",
