@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from ta_lab2.bars.tables import cmc_price_bars_multi_tf
-from ta_lab2.features import queries
 from ta_lab2.timemodel import queries as calendar
 from tests.support import contract, ladder
 from tests.support import sessions as schedules

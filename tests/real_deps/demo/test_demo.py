@@ -113,8 +113,8 @@ def test_the_first_run_makes_everything_and_the_second_changes_nothing(
     assert out.splitlines()[-1] == f"chart: {chart}"
     assert "6,075 loaded" in err
     assert "6,074 unchanged, 1 revised" in err
-    assert "6 assets, 140872 rows" in err
-    assert "6 assets, 2350 rows" in err
+    assert "6 assets, 153120 rows" in err
+    assert "6 assets, 3300 rows" in err
     assert f"db psql --database {name}" in err
     assert "\x1b" not in out + err
 
