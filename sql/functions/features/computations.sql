@@ -3,7 +3,7 @@
 --     select * from features.computations();
 --
 -- feature_type is the consumer's name in bars.dim_consumers too, which says what table it reads.
--- What another computation fills comes after that one. features.refresh_asset calls its step.
+-- What another computation fills comes after that one. features.refresh_assets calls its step.
 --
 -- requires: functions/bars/ladder_kernel.sql, functions/features/returns_kernel.sql
 -- requires: functions/features/vol_kernel.sql, functions/features/indicators_kernel.sql

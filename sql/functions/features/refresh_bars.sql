@@ -2,7 +2,7 @@
 --
 --     select d.rows_written from features.refresh_bars(1, '-infinity') as d;
 --
--- A step of features.refresh_asset. Its state keeps the asset's first candle and the timeframes that
+-- A step of features.refresh_assets. Its state keeps the asset's first candle and the timeframes that
 -- were built: a new one, or one that was switched on again, is built whole, and the others only
 -- from the first change on. One that is switched off keeps its rows.
 --
@@ -126,7 +126,7 @@ end
 $$;
 
 comment on function features.refresh_bars(integer, timestamptz) is
-    'Brings cmc_price_bars_multi_tf up to date for one asset from a ts on; counts, range and progress for refresh_asset.';
+    'Brings cmc_price_bars_multi_tf up to date for one asset from a ts on; counts, range and progress for refresh_assets.';
 
 -- Nothing is computed without a timeframe, so nothing can be missed, and no asset is due for ever:
 -- one statement says of the whole set how far its candles go.

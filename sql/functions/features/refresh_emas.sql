@@ -2,7 +2,7 @@
 --
 --     select d.rows_written from features.refresh_emas(1, '-infinity') as d;
 --
--- A step of features.refresh_asset. Reads the bars from p_from on, and of each timeframe that has
+-- A step of features.refresh_assets. Reads the bars from p_from on, and of each timeframe that has
 -- one the last row before it, from which it goes on. Where a period begins with one of these bars all
 -- earlier ones are read too, for the mean that it begins with: fewer than the period has.
 --
@@ -145,4 +145,4 @@ end
 $$;
 
 comment on function features.refresh_emas(integer, timestamptz) is
-    'Brings cmc_ema_multi_tf up to date for one asset from a time on; counts, range and progress for refresh_asset.';
+    'Brings cmc_ema_multi_tf up to date for one asset from a time on; counts, range and progress for refresh_assets.';

@@ -2,7 +2,7 @@
 --
 --     select d.rows_written from features.refresh_store(1, '-infinity') as d;
 --
--- A step of features.refresh_asset. The rows after the last candle before p_from are joined anew from
+-- A step of features.refresh_assets. The rows after the last candle before p_from are joined anew from
 -- the sources' tables as they stand, and written where they differ, to the bit. It has come as far as
 -- the source that is furthest behind, so one that was not refreshed, or never, is looked at again.
 --
@@ -133,4 +133,4 @@ end
 $$;
 
 comment on function features.refresh_store(integer, timestamptz) is
-    'Brings cmc_daily_features up to date for one asset from a ts on; counts, range and progress for refresh_asset.';
+    'Brings cmc_daily_features up to date for one asset from a ts on; counts, range and progress for refresh_assets.';

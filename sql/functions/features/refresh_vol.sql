@@ -2,7 +2,7 @@
 --
 --     select d.rows_written from features.refresh_vol(1, '-infinity') as d;
 --
--- A step of features.refresh_asset, as features.refresh_returns is. Windows are read again; the
+-- A step of features.refresh_assets, as features.refresh_returns is. Windows are read again; the
 -- ATR goes on from the stored row of the last candle before p_from, which is all of its state.
 --
 -- requires: functions/features/vol_kernel.sql, functions/features/replace_rows.sql
@@ -86,4 +86,4 @@ end
 $$;
 
 comment on function features.refresh_vol(integer, timestamptz) is
-    'Brings cmc_vol_daily up to date for one asset from a ts on; counts, range and progress for refresh_asset.';
+    'Brings cmc_vol_daily up to date for one asset from a ts on; counts, range and progress for refresh_assets.';
