@@ -277,7 +277,7 @@ def _market(url: str) -> list[Measure]:
     with market.database(url) as conn:
         load(conn, market.ASSETS, market.DAYS)
         built = _build(conn, market.DAYS)
-        memory = _peak_memory(conn)
+        memory = peak_memory(conn)
         rows = conn.execute(f"select count(*) from {EMAS}").fetchone() or (0,)
         with packed_rows(conn) as files:
             size = sum(file.stat().st_size for file in files.values()) / 2**30
@@ -328,7 +328,7 @@ def _say(notice: psycopg.errors.Diagnostic) -> None:
     print(notice.message_primary, flush=True)
 
 
-def _peak_memory(conn: psycopg.Connection) -> tuple[str, str]:
+def peak_memory(conn: psycopg.Connection) -> tuple[str, str]:
     """How much of its own the session's back end held at most, and what that counts."""
     kept = Path(f"/proc/{conn.info.backend_pid}")
     try:
