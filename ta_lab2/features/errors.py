@@ -59,6 +59,18 @@ class PolicyMeansNothing(DatabaseRaised, sqlstate="TA420"):
     exit_code = 2
 
 
+class UnknownIndicator(DatabaseRaised, sqlstate="TA421"):
+    """Indicators were asked for that no active row of dim_indicators has."""
+
+    exit_code = 2
+
+
+class StepsAndIndicators(DatabaseRaised, sqlstate="TA422"):
+    """Steps and indicators were chosen together."""
+
+    exit_code = 2
+
+
 class IndicatorKept(DatabaseRaised, sqlstate="TA411"):
     """An indicator whose columns stand in the table was to be deleted."""
 

@@ -23,6 +23,7 @@ stable parallel unsafe
 as $$
 declare
     c_begin   constant bytea := timestamptz_send('-infinity');
+    v_quoted  boolean := features._counts_money(p_id);
     v_candles record;
     v_sizes   record;
     v_layout  record;
@@ -47,7 +48,9 @@ begin
         array_send(array_agg(p.high order by p.ts)) as high,
         array_send(array_agg(p.low order by p.ts)) as low,
         array_send(array_agg(p.close order by p.ts)) as close,
-        array_send(array_agg(coalesce(p.volume, 'NaN') order by p.ts)) as volume
+        array_send(array_agg(coalesce(
+            case when v_quoted then p.volume / p.close else p.volume end, 'NaN'
+        ) order by p.ts)) as volume
     into v_candles
     from bars.prices_as_of(p_known_at, array[p_id]) as p;
     if v_candles.count = 0 then
