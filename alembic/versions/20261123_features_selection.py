@@ -1,6 +1,6 @@
-"""features: a refresh of chosen indicators
+"""features: a refresh of chosen indicators, and indicators that follow the unit of volumes
 
-Only arguments change. The files make the routines anew.
+Only routines change, which the files make; what is stored of volumes in money is looked at once more.
 """
 
 from alembic import op
@@ -18,6 +18,7 @@ ROUTINES = {
             "function features._refresh_chosen_of(integer, timestamptz, integer[])",
         ],
     ),
+    "functions/features/log_changed_unit.sql": ([], ["function features.log_changed_unit()"]),
     "functions/features/refresh_indicators.sql": ([], ["function features._counts_money(integer)"]),
     "procedures/features/refresh_features.sql": (
         [
@@ -36,9 +37,19 @@ def upgrade() -> None:
     for before, _ in ROUTINES.values():
         for routine in before:
             op.execute(f"drop {routine.replace(' ', ' if exists ', 1)}")
+    # Nothing told the indicators of a source that counts otherwise.
+    op.execute("""
+        insert into bars.dirty_range (id, consumer, from_ts, to_ts)
+        select t.id, 'indicators', '-infinity', 'infinity'
+        from bars.price_state as t
+        where t.source is not null
+    """)
 
 
 def downgrade() -> None:
+    for table in ("price_state", "dim_sources"):
+        op.execute(f"drop trigger if exists log_changed_money on bars.{table}")
+    op.execute("drop trigger if exists log_changed_unit on bars.dim_sources")
     for path, (_, after) in ROUTINES.items():
         for routine in after:
             op.execute(f"drop {routine.replace(' ', ' if exists ', 1)}")

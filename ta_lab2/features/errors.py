@@ -71,6 +71,12 @@ class StepsAndIndicators(DatabaseRaised, sqlstate="TA422"):
     exit_code = 2
 
 
+class ColumnTaken(DatabaseRaised, sqlstate="TA423"):
+    """An indicator would have the name of a column that the feature store has from elsewhere."""
+
+    exit_code = 2
+
+
 class IndicatorKept(DatabaseRaised, sqlstate="TA411"):
     """An indicator whose columns stand in the table was to be deleted."""
 
