@@ -1,6 +1,6 @@
 """features: a refresh of chosen indicators, and indicators that follow the unit of volumes
 
-Only routines change, which the files make; what is stored of volumes in money is looked at once more.
+EMAs and regimes as they were known, too. Only routines change, which the files make; what is stored of volumes in money is looked at once more.
 """
 
 from alembic import op
@@ -10,7 +10,10 @@ down_revision = "20261123_features_policies"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {
-    "functions/features/chosen_indicators.sql": ([], ["function features.chosen_indicators(text[])"]),
+    "functions/features/chosen_indicators.sql": (
+        [],
+        ["function features.chosen_indicators(text[])"],
+    ),
     "functions/features/refresh_chosen.sql": (
         [],
         [
@@ -20,6 +23,33 @@ ROUTINES = {
     ),
     "functions/features/log_changed_unit.sql": ([], ["function features.log_changed_unit()"]),
     "functions/features/refresh_indicators.sql": ([], ["function features._counts_money(integer)"]),
+    "functions/features/ema_as_of.sql": (
+        [],
+        [
+            "function features.ema_as_of(integer[], text, timestamptz, timestamptz)",
+            "function features._ladder_as_known(integer, integer[], timestamptz)",
+        ],
+    ),
+    "functions/features/as_of.sql": (
+        [],
+        ["function features._assets_known(integer[], timestamptz)"],
+    ),
+    "functions/regimes/as_of.sql": (
+        ["function regimes.as_of(integer[], timestamptz)"],
+        [
+            "function regimes.as_of(integer[], timestamptz, timestamptz)",
+            "function regimes._as_known(integer, timestamptz)",
+        ],
+    ),
+    "functions/bars/ladder.sql": (
+        [
+            "function bars.ladder(integer, integer[], timestamptz, timestamptz, bytea[], timestamptz)"
+        ],
+        [
+            "function bars.ladder(integer, integer[], timestamptz, timestamptz, bytea[], timestamptz,"
+            " timestamptz)"
+        ],
+    ),
     "procedures/features/refresh_features.sql": (
         [
             "procedure public.refresh_features(integer[], text[], boolean, boolean, text)",

@@ -137,6 +137,34 @@ $$;
 comment on function features._as_known(integer, timestamptz) is
     'Private: one asset''s daily features, worked out from its candles as they stood at a moment.';
 
+create or replace function features._assets_known(p_asset_ids integer[], p_known_at timestamptz)
+returns integer[]
+language plpgsql
+stable parallel unsafe
+as $$
+declare
+    v_ids integer[] := features._known_assets(p_asset_ids);
+begin
+    if p_known_at is null or p_asset_ids is not null then
+        return v_ids;
+    end if;
+    v_ids := array(
+        select s.id
+        from bars.price_state as s
+        where s.first_recorded_at <= p_known_at
+        order by s.id
+    );
+    if v_ids = '{}' then
+        -- The error of candles that nobody knew yet.
+        perform from bars.prices_as_of(p_known_at);
+    end if;
+    return v_ids;
+end
+$$;
+
+comment on function features._assets_known(integer[], timestamptz) is
+    'Private: the given assets; by default all, with a moment those that had been loaded by then.';
+
 create or replace function features.as_of(
     p_asset_ids integer[] default null,
     p_at timestamptz default 'infinity',
@@ -149,7 +177,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_ids integer[] := features._known_assets(p_asset_ids);
+    v_ids integer[] := features._assets_known(p_asset_ids, p_known_at);
 begin
     if p_at is null then
         raise exception 'no market time is given'
@@ -165,18 +193,6 @@ begin
           and f.available_at <= p_at
         order by f.id, f.ts;
         return;
-    end if;
-    if p_asset_ids is null then
-        v_ids := array(
-            select s.id
-            from bars.price_state as s
-            where s.first_recorded_at <= p_known_at
-            order by s.id
-        );
-        if v_ids = '{}' then
-            -- The error of candles that nobody knew yet.
-            perform from bars.prices_as_of(p_known_at);
-        end if;
     end if;
     return query
     select k.*

@@ -82,7 +82,9 @@ def test_volumes_in_money_are_the_same_as_of_any_moment(conn):
     conn.execute("update bars.dim_sources set volume_unit = 'quote' where source = 'units'")
     contract.refresh(conn)
     rows = [
-        conn.execute(f"select record_send(f) from features.as_of(p_known_at => {at}) as f").fetchall()
+        conn.execute(
+            f"select record_send(f) from features.as_of(p_known_at => {at}) as f"
+        ).fetchall()
         for at in ("null", "'infinity'")
     ]
     assert rows[0] == rows[1]
