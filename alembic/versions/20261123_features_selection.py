@@ -21,7 +21,9 @@ ROUTINES = {
             "function features._refresh_chosen_of(integer, timestamptz, integer[])",
         ],
     ),
+    "functions/features/log_changed_source.sql": ([], ["function features.log_changed_source()"]),
     "functions/features/log_changed_unit.sql": ([], ["function features.log_changed_unit()"]),
+    "functions/regimes/log_changed_volumes.sql": ([], ["function regimes.log_changed_volumes()"]),
     "functions/features/refresh_indicators.sql": ([], ["function features._counts_money(integer)"]),
     "functions/features/ema_as_of.sql": (
         [],
@@ -79,7 +81,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("price_state", "dim_sources"):
         op.execute(f"drop trigger if exists log_changed_money on bars.{table}")
-    op.execute("drop trigger if exists log_changed_unit on bars.dim_sources")
+    op.execute("drop trigger if exists log_changed_volumes on bars.dim_sources")
     for path, (_, after) in ROUTINES.items():
         for routine in after:
             op.execute(f"drop {routine.replace(' ', ' if exists ', 1)}")

@@ -28,7 +28,7 @@ language plpgsql
 volatile parallel unsafe
 as $$
 declare
-    c_never   constant timestamptz := '-infinity';
+    c_never   constant timestamptz := timestamptz '-infinity';
     v_layout  record;
     v_active  jsonb;
     v_keep    text[];

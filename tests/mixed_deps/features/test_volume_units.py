@@ -89,7 +89,12 @@ def test_volumes_in_money_are_the_same_as_of_any_moment(conn):
     ]
     assert rows[0] == rows[1]
     (extra,) = conn.execute(
-        "select f.extra ?& '{obv,mfi_14}' from features.as_of('{1}') as f order by f.ts desc limit 1"
+        """
+        select f.extra ?& '{obv,mfi_14}'
+        from features.as_of('{1}') as f
+        order by f.ts desc
+        limit 1
+        """
     ).fetchone()
     assert extra
 
@@ -106,7 +111,12 @@ def test_an_indicator_with_a_name_of_the_store_s_is_refused(conn):
     )
     contract.refresh(conn)
     (value,) = conn.execute(
-        "select f.extra -> 'ema_22' from features.cmc_daily_features as f order by f.ts desc limit 1"
+        """
+        select f.extra -> 'ema_22'
+        from features.cmc_daily_features as f
+        order by f.ts desc
+        limit 1
+        """
     ).fetchone()
     assert value > 0
 

@@ -92,7 +92,7 @@ def clock(conn):
 
 
 def revised(conn):
-    """Three states of the candles: a moment after each refresh, what was stored, and what it said."""
+    """Three states of the candles: a moment of each, what was stored, and what was said."""
     moments = []
     for days in ({60: 9.0, 61: 400.0}, {n: 30.0 + n % 11 for n in range(120, 215)}, {}):
         moments.append((clock(conn), {asset: stored(conn, asset) for asset in (1, 2)}, as_of(conn)))
