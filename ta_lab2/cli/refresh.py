@@ -31,6 +31,10 @@ def refresh(
         str | None,
         typer.Option(metavar="STEP,STEP", help="Only these, such as returns,volatility,store."),
     ] = None,
+    indicators: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,NAME", help="Only these kinds or columns, such as RSI,MACD."),
+    ] = None,
     sessions: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", help="Database sessions that share the work.")
     ] = 1,
@@ -44,14 +48,13 @@ def refresh(
         bool, typer.Option("--intraday", help="The bars of intraday candles, not the features.")
     ] = False,
 ) -> None:
-    """Bring features up to date, and regimes unless steps are named. Safe to stop and to repeat."""
+    """Bring features up to date, and regimes unless only a part is named. Safe to stop and repeat."""
     if intraday:
-        if assets or steps or sessions > 1 or dry_run:
+        if assets or steps or indicators or sessions > 1 or dry_run:
             raise Refused("--intraday goes with --rebuild only")
         _roll_up(rebuild)
         return
     ids = _ids(assets)
-    chosen = None if steps is None else [word.strip() for word in steps.split(",")]
     count = 1 if dry_run else sessions
     with ExitStack() as stack:
         conns = [
@@ -60,9 +63,9 @@ def refresh(
             )
             for _ in range(count)
         ]
-        features = partial(queries.refresh, steps=chosen)
+        features = partial(queries.refresh, steps=_words(steps), indicators=_words(indicators))
         # Regimes read what all sessions have left of the features.
-        for verb in (features,) if chosen else (features, regimes.refresh):
+        for verb in (features,) if steps or indicators else (features, regimes.refresh):
             with _progress() as hear:
                 _share(
                     conns,
@@ -122,6 +125,11 @@ def _progress() -> Iterator[Callable[[str], None]]:
                 console.say(line)
 
         yield hear
+
+
+def _words(text: str | None) -> list[str] | None:
+    """Return the words in a list such as ``returns,store``."""
+    return None if text is None else [word.strip() for word in text.split(",")]
 
 
 def _ids(text: str | None) -> list[int] | None:

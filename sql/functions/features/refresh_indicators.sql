@@ -71,7 +71,11 @@ as $$
 begin
     execute format(
         'select array_send(array_agg(t.ts order by t.ts)), array[%s]'
-        ' from features.cmc_ta_daily as t where t.id = $1 and t.ts > $2 and t.ts <= $3',
+        ' from features.cmc_ta_daily as t where t.id = $1 and t.ts > $2 and t.ts <= $3'
+        -- On a line to the next candle, and now there is another one before that.
+        ' and not (t.is_filled and exists ('
+        'select from bars.cmc_price_histories7 as b'
+        ' where b.id = $1 and b.ts >= t.ts and b.ts < t.available_at))',
         (
             select string_agg(
                 format('array_send(array_agg(coalesce(t.%I, ''NaN'') order by t.ts))', c.name),
@@ -86,7 +90,26 @@ end
 $$;
 
 comment on function features._kept_columns(integer, text[], timestamptz, timestamptz) is
-    'Private: what some columns of one asset''s indicators have, NaN for null.';
+    'Private: what some columns of one asset''s indicators have, NaN for null; no line that another candle has broken.';
+
+create or replace function features._counts_money(p_id integer)
+returns boolean
+language plpgsql
+stable parallel safe
+as $$
+begin
+    return exists (
+        select
+        from bars.price_state as t
+        join bars.dim_sources as d using (source)
+        where t.id = p_id
+          and d.volume_unit = 'quote'
+    );
+end
+$$;
+
+comment on function features._counts_money(integer) is
+    'Private: whether the volumes of an asset''s source are money.';
 
 create or replace function features.refresh_indicators(p_id integer, p_from timestamptz)
 returns table (
@@ -104,13 +127,7 @@ declare
     v_layout  record;
     v_policy  text := (select f.null_policy from features.dim_features as f where f.feature_type = 'indicators');
     -- Indicators take volumes in units of the asset.
-    v_quoted  boolean := exists (
-        select
-        from bars.price_state as t
-        join bars.dim_sources as d using (source)
-        where t.id = p_id
-          and d.volume_unit = 'quote'
-    );
+    v_quoted  boolean := features._counts_money(p_id);
     v_known   record;
     v_is_next boolean;
     v_missing integer[];

@@ -4,7 +4,7 @@
 --     from features.unpacked('features.cmc_returns_daily', k.packed) as u (row);
 --
 -- For who computes without storing: what copy_in writes into a table is read here instead. Numbers
--- keep every bit: their text is the shortest that gives them back.
+-- keep every bit: their text is the shortest that gives them back. Generated columns are null.
 --
 -- needs: plpython3u
 
@@ -37,6 +37,11 @@ def boolean(at, length):
     return "t" if p_packed[at] else "f"
 
 
+def text(at, length):
+    found = str(p_packed[at : at + length], "utf-8")
+    return '"' + found.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def numbers(at, length):
     """An array of one dimension: 20 bytes, then length and value of each."""
     found, end = [], at + length
@@ -49,12 +54,14 @@ def numbers(at, length):
     return '"{' + ",".join(found) + '}"'
 
 
-TEXTS = {23: integer, 1184: stamp, 701: number, 16: boolean, 1022: numbers}
+READERS = {23: integer, 1184: stamp, 701: number, 16: boolean, 25: text, 1022: numbers}
 
-texts = [
-    TEXTS[column["atttypid"]]
+readers = [
+    # What is made from other columns is not packed.
+    None if column["is_generated"] else READERS[column["atttypid"]]
     for column in plpy.execute(
-        "select a.atttypid::integer from pg_catalog.pg_attribute as a"
+        "select a.atttypid::integer, a.attgenerated <> '' as is_generated"
+        " from pg_catalog.pg_attribute as a"
         " where a.attrelid = " + plpy.quote_literal(p_table) + "::regclass"
         " and a.attnum > 0 and not a.attisdropped order by a.attnum"
     )
@@ -63,10 +70,13 @@ at = 0
 while at < len(p_packed):
     at += COUNT.size
     row = []
-    for text in texts:
+    for reader in readers:
+        if reader is None:
+            row.append("")
+            continue
         (length,) = LENGTH.unpack_from(p_packed, at)
         at += LENGTH.size
-        row.append("" if length < 0 else text(at, length))
+        row.append("" if length < 0 else reader(at, length))
         at += max(length, 0)
     yield "(" + ",".join(row) + ")"
 $$;

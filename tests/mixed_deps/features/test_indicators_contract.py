@@ -9,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from ta_lab2.features import queries
 from tests.support import contract, prices
 
 KERNEL = "functions/features/indicators_kernel.sql"
 STEP = "functions/features/refresh_indicators.sql"
 ADDED = (("rsi", '{"period": 5}'), ("atr", '{"period": 3}'), ("bollinger", '{"period": 9}'))
 SWITCHED = ("rsi_5", "atr_3", "bb_upper_9_2", "rsi_14", "macd_8_17_9", "adx_14")
+CHOICES = (["RSI"], ["macd_8_17_9", "stoch_d_14_3"], ["Atr", "adx"])
 DAYS = 160
 
 
@@ -53,6 +55,7 @@ changes = st.lists(
         ),
         st.tuples(st.just("policy"), st.integers(0, 2), st.just(0), st.just(0)),
         st.tuples(st.just("refresh"), st.just(0), st.just(0), st.just(0)),
+        st.tuples(st.just("chosen"), st.integers(0, len(CHOICES) - 1), st.just(0), st.just(0)),
     ),
     min_size=2,
     max_size=9,
@@ -90,6 +93,8 @@ def any_configuration_equals_full(conn: psycopg.Connection, examples: int) -> No
                 )
             elif what == "refresh":
                 contract.refresh(conn)
+            elif what == "chosen":
+                queries.refresh(conn, indicators=CHOICES[first])
             else:
                 switch(conn, [SWITCHED[first]], on=what == "on")
         switch(conn, SWITCHED, on=True)
