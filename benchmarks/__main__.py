@@ -11,10 +11,16 @@ import argparse
 
 import psycopg
 
-from benchmarks import day, full, ingest, ladder, market, report
+from benchmarks import day, full, ingest, ladder, market, pipeline, report
 from tests.support import servers
 
-TABLES = {"full": full.run, "day": day.run, "ingest": ingest.run, "ladder": ladder.run}
+TABLES = {
+    "full": full.run,
+    "day": day.run,
+    "ingest": ingest.run,
+    "ladder": ladder.run,
+    "pipeline": pipeline.run,
+}
 
 
 def main() -> None:
