@@ -40,8 +40,6 @@ begin
             return query select d.* from features.refresh_indicators(p_id, p_from) as d;
         when 'ema' then
             return query select d.* from features.refresh_emas(p_id, p_from) as d;
-        when 'store' then
-            return query select d.* from features.refresh_store(p_id, p_from) as d;
         else
             return query execute format(
                 'select d.* from %s($1, $2) as d',
@@ -74,6 +72,8 @@ begin
             return query select d.* from features.refresh_bars(p_ids, p_froms) as d;
         when 'returns' then
             return query select d.* from features.refresh_returns(p_ids, p_froms) as d;
+        when 'store' then
+            return query select d.* from features.refresh_store(p_ids, p_froms) as d;
         else
             return query
             select a.id, d.*
