@@ -91,7 +91,7 @@ def with_pandas(part: pd.DataFrame) -> pd.DataFrame:
 KERNEL = plpython.compiled(
     plpython.body("functions/features/returns_kernel.sql"),
     *("p_ids", "p_calendars", "p_sessions", "p_ts", "p_close"),
-    *("p_whole", "p_after", "p_stored"),
+    *("p_whole", "p_after", "p_stored", "p_look_back", "p_sigmas", "p_fence"),
 )
 
 
@@ -141,6 +141,7 @@ def _with_kernel(candles: np.ndarray, *, last_only: bool) -> Iterator[bytes]:
             [not last_only] * len(some),
             array(1184, np.array(after)),
             None,
+            *(252, 4, 1.5),
         )[-1]
 
 

@@ -53,6 +53,12 @@ class NoMarketTime(DatabaseRaised, sqlstate="TA419"):
     """Features were asked for as of no moment."""
 
 
+class PolicyMeansNothing(DatabaseRaised, sqlstate="TA420"):
+    """A computation was to fill its gaps, or to flag outliers, in a way that would say something false."""
+
+    exit_code = 2
+
+
 class IndicatorKept(DatabaseRaised, sqlstate="TA411"):
     """An indicator whose columns stand in the table was to be deleted."""
 

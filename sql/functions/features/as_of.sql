@@ -26,6 +26,8 @@ declare
     v_candles record;
     v_sizes   record;
     v_layout  record;
+    v_for_returns features.dim_features;
+    v_for_vol     features.dim_features;
     v_returns bytea;
     v_vol     bytea;
     v_ta      bytea;
@@ -66,18 +68,22 @@ begin
     from bars.dim_assets as a
     join timemodel.dim_sessions as d on d.session_id = a.session_id
     where a.id = p_id;
+    select f.* into v_for_returns from features.dim_features as f where f.feature_type = 'returns';
+    select f.* into v_for_vol from features.dim_features as f where f.feature_type = 'volatility';
     select l.* into v_layout from features._indicator_layout() as l;
 
     v_returns := (
         features.returns_kernel(
             array[p_id], '{1}', array[array_send(v_candles.sessions)], array[v_candles.ts],
-            array[v_candles.close], '{t}', array_send(array['-infinity'::timestamptz]), null
+            array[v_candles.close], '{t}', array_send(array['-infinity'::timestamptz]), null,
+            v_for_returns.look_back, v_for_returns.outlier_sigmas, v_for_returns.outlier_fence
         )
     ).packed;
     v_vol := (
         features.vol_kernel(
             p_id, v_sizes.year, array_send(v_candles.sessions), v_candles.ts,
-            v_candles.open, v_candles.high, v_candles.low, v_candles.close, true, c_begin, null, null
+            v_candles.open, v_candles.high, v_candles.low, v_candles.close, true, c_begin, null, null,
+            v_for_vol.null_policy, v_for_vol.look_back, v_for_vol.outlier_sigmas, v_for_vol.outlier_fence
         )
     ).packed;
     v_ta := (

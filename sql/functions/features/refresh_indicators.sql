@@ -71,7 +71,11 @@ as $$
 begin
     execute format(
         'select array_send(array_agg(t.ts order by t.ts)), array[%s]'
-        ' from features.cmc_ta_daily as t where t.id = $1 and t.ts > $2 and t.ts <= $3',
+        ' from features.cmc_ta_daily as t where t.id = $1 and t.ts > $2 and t.ts <= $3'
+        -- On a line to the next candle, and now there is another one before that.
+        ' and not (t.is_filled and exists ('
+        'select from bars.cmc_price_histories7 as b'
+        ' where b.id = $1 and b.ts >= t.ts and b.ts < t.available_at))',
         (
             select string_agg(
                 format('array_send(array_agg(coalesce(t.%I, ''NaN'') order by t.ts))', c.name),
@@ -86,7 +90,7 @@ end
 $$;
 
 comment on function features._kept_columns(integer, text[], timestamptz, timestamptz) is
-    'Private: what some columns of one asset''s indicators have, NaN for null.';
+    'Private: what some columns of one asset''s indicators have, NaN for null; no line that another candle has broken.';
 
 create or replace function features.refresh_indicators(p_id integer, p_from timestamptz)
 returns table (

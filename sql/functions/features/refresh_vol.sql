@@ -21,8 +21,11 @@ language plpgsql
 volatile parallel unsafe
 as $$
 declare
+    v_rule     features.dim_features := (
+        select f from features.dim_features as f where f.feature_type = 'volatility'
+    );
     -- 420 days: enough for 273 candles of any exchange, which scores over 252 windows of 20 need.
-    v_start    timestamptz := p_from - interval '10080 hours';
+    v_start    timestamptz := p_from - interval '24 hours' * (greatest(v_rule.look_back, 126) + 28) * 1.5;
     v_year     integer;
     v_after    timestamptz;
     v_candles  record;
@@ -70,10 +73,11 @@ begin
         from features.vol_kernel(
             p_id, v_year, v_candles.sessions, v_candles.ts,
             v_candles.open, v_candles.high, v_candles.low, v_candles.close,
-            v_start = '-infinity', timestamptz_send(v_after), v_atr, v_stored
+            v_start = '-infinity', timestamptz_send(v_after), v_atr, v_stored,
+            v_rule.null_policy, v_rule.look_back, v_rule.outlier_sigmas, v_rule.outlier_fence
         ) as k;
         exit when v_kernel.complete;
-        -- A young asset, or gaps that spread 273 candles over more days.
+        -- A young asset, or gaps that spread the candles over more days.
         v_start := '-infinity';
     end loop;
 

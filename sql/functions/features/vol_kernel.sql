@@ -2,7 +2,8 @@
 --
 --     select k.*
 --     from features.vol_kernel(
---         1, 365, sessions, ts, open, high, low, close, true, after, null, stored
+--         1, 365, sessions, ts, open, high, low, close, true, after, null, stored,
+--         'forward_fill', 252, 4, 1.5
 --     ) as k;
 --
 -- Sessions, ts and prices are array_send of arrays without nulls, in order of time: the scheduled
@@ -19,8 +20,10 @@
 --
 -- and close to close is the sample deviation of so many logarithms of close over previous close,
 -- times the root of p_year. Only full windows, of observed candles: a session without one
--- neither resets nor enters them, and its row repeats that of the last candle (forward_fill).
--- Measures over 20 have z-scores and outlier flags over 252 of their values (indicators.series).
+-- neither resets nor enters them. Its row is null (p_policy is skip), repeats that of the last candle
+-- (forward_fill), or lies on the straight line, by sessions, to that of the next (interpolate): then it is
+-- known with that one, and has no flags. Measures over 20 have z-scores and outlier flags over
+-- p_look_back of their values, by p_sigmas and p_fence (indicators.series).
 --
 -- ATR is TA-Lib's, in dollars: the mean of the first 14 true ranges, the first of which belongs to
 -- the second candle, then Wilder's (13 before + true range) / 14. Its own value is all the state that it
@@ -43,6 +46,10 @@ create or replace function features.vol_kernel(
     p_after bytea,
     p_atr double precision,
     p_stored bytea[],
+    p_policy text,
+    p_look_back integer,
+    p_sigmas double precision,
+    p_fence double precision,
     out complete boolean,
     out last_ts timestamptz,
     out unchanged integer,
@@ -59,7 +66,6 @@ import numpy as np
 
 WINDOWS = (20, 63, 126)
 SCORED = WINDOWS[0]
-WINDOW = 252
 PERIOD = 14
 
 plpy.execute("select db.packing(), indicators.series(), features.daily()")
@@ -101,7 +107,7 @@ def volatilities(u, d, c, step, begin):
         span * span / 2 - (2 * log(2) - 1) * (c * c),
         u * (u - c) + d * (d - c),
     )
-    starts = [(window, begin - WINDOW * (window == SCORED)) for window in WINDOWS]
+    starts = [(window, begin - p_look_back * (window == SCORED)) for window in WINDOWS]
     found = []
     for each in candles:
         for window, start in starts:
@@ -134,21 +140,43 @@ def wilder(ts, high, low, close, begin):
     return found
 
 
-def columns(sessions, ts, measures, atr, begin):
-    """The table's columns in its order, each as (type, values, where not null), from row begin on."""
-    # A session without a candle repeats the last one before it.
+def columns(first, place, sessions, ts, measures, atr, begin):
+    """The table's columns in its order, each as (type, values, where not null), from row begin on.
+
+    The candles stand at these places among all sessions, of which these are the ones from `first` on.
+    """
     source = np.searchsorted(ts, sessions, side="right") - 1
     is_gap = ts[source] != sessions
-    scored = [series.scores(each, begin, WINDOW) for each in measures[:: len(WINDOWS)]]
-    z, far, fenced, judged = ([each[n][source] for each in scored] for n in range(4))
-    numbers = [*(each[source] for each in (*measures, atr)), *z]
+    scored = [
+        series.scores(each, begin, p_look_back, p_sigmas, p_fence)
+        for each in measures[:: len(WINDOWS)]
+    ]
+    z, far, fenced, judged = ([each[n] for each in scored] for n in range(4))
+    numbers = [each[source] for each in (*measures, atr, *z)]
+    far, fenced, judged = ([each[source] for each in flags] for flags in (far, fenced, judged))
+    available = sessions
+    if p_policy == "skip":
+        for values in numbers:
+            values[is_gap] = np.nan
+    elif p_policy == "interpolate":
+        # There is a candle after a session without one, always.
+        before, following = source[is_gap], source[is_gap] + 1
+        share = (first + np.flatnonzero(is_gap) - place[before]) / (place[following] - place[before])
+        for values, each in zip(numbers, (*measures, atr, *z)):
+            values[is_gap] += (each[following] - values[is_gap]) * share
+        available = sessions.copy()
+    if p_policy != "forward_fill":
+        judged = [known & ~is_gap for known in judged]
+    is_filled = is_gap & np.logical_or.reduce([~np.isnan(values) for values in numbers])
+    if p_policy == "interpolate":
+        available[is_filled] = ts[source[is_filled] + 1]
     return [
         (packing.INTEGER, np.full(len(sessions), p_id), None),
         (packing.STAMP, sessions, None),
-        (packing.STAMP, sessions, None),
+        (packing.STAMP, available, None),
         *((packing.FLOAT, values, ~np.isnan(values)) for values in numbers),
         (packing.BOOLEAN, is_gap, None),
-        (packing.BOOLEAN, is_gap & ~np.isnan(atr[source]), None),
+        (packing.BOOLEAN, is_filled, None),
         *((packing.BOOLEAN, flag, known) for flag, known in zip(far, judged)),
         *((packing.BOOLEAN, flag, known) for flag, known in zip(fenced, judged)),
     ]
@@ -159,18 +187,18 @@ opened, high, low, close = (
     packing.unpack(each, "f8") for each in (p_open, p_high, p_low, p_close)
 )
 after = np.frombuffer(p_after, ">i8")[0]
-daily.places(sessions, ts, p_id)
+place = daily.places(sessions, ts, p_id)
 # The last candle whose row stands: sessions right after it repeat its values.
 begin = max(int(np.searchsorted(ts, after, side="right")) - 1, 0)
-if not p_whole and (p_atr is None or begin < WINDOW + SCORED):
+if not p_whole and (p_atr is None or begin < max(p_look_back + SCORED, 1 + max(WINDOWS))):
     return False, None, 0, [], 0, None
 
 # What overflows is found in what it leaves behind.
 with np.errstate(all="ignore"):
     measures = volatilities(*logarithms(ts, opened, high, low, close), begin)
     atr = wilder(ts, high, low, close, begin)
-    later = sessions[np.searchsorted(sessions, after, side="right") :]
-    laid = columns(later, ts, measures, atr, begin)
+    first = int(np.searchsorted(sessions, after, side="right"))
+    laid = columns(first, place, sessions[first:], ts, measures, atr, begin)
 
 found = packing.differences(laid, p_stored, keys=2)
 return (
@@ -184,5 +212,6 @@ return (
 $$;
 
 comment on function features.vol_kernel(
-    integer, integer, bytea, bytea, bytea, bytea, bytea, bytea, boolean, bytea, double precision, bytea[]
+    integer, integer, bytea, bytea, bytea, bytea, bytea, bytea, boolean, bytea, double precision, bytea[],
+    text, integer, double precision, double precision
 ) is 'Volatilities of one asset: the keys of stored rows that are stale, and the rows that take their place.';

@@ -194,17 +194,6 @@ def test_the_policy_is_data_and_its_change_works_all_out_anew(tx):
     assert table(tx) == line
 
 
-@pytest.mark.parametrize(
-    ("feature_type", "change"),
-    [("returns", "null_policy = 'interpolate'"), ("volatility", "outlier_sigmas = 3")],
-)
-def test_what_a_kernel_does_not_do_is_refused(tx, feature_type, change):
-    with pytest.raises(psycopg.errors.CheckViolation, match="what_their_kernels_do"):
-        tx.execute(
-            f"update features.dim_features set {change} where feature_type = '{feature_type}'"
-        )
-
-
 # --- configuration -----------------------------------------------------------------------------
 
 

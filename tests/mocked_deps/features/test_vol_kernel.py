@@ -17,6 +17,7 @@ FILE = "functions/features/vol_kernel.sql"
 ARGUMENTS = (
     *("p_id", "p_year", "p_sessions", "p_ts", "p_open", "p_high", "p_low", "p_close"),
     *("p_whole", "p_after", "p_atr", "p_stored"),
+    *("p_policy", "p_look_back", "p_sigmas", "p_fence"),
 )
 DAY = 86_400_000_000
 NEVER = struct.pack(">q", -(2**63))
@@ -34,10 +35,10 @@ COLUMNS = {
 }
 
 
-def kernel(window: int = 252):
-    """The shipped kernel, with a shorter window of scores where a test needs one."""
-    text = plpython.changed(FILE, ("\nWINDOW = 252\n", f"\nWINDOW = {window}\n"))
-    return plpython.compiled(text, *ARGUMENTS)
+def kernel(window: int = 252, policy: str = "forward_fill", sigmas: float = 4, fence: float = 1.5):
+    """The shipped kernel, with other windows of scores, gaps and flags where a test wants them."""
+    routine = plpython.compiled(plpython.body(FILE), *ARGUMENTS)
+    return lambda *given: routine(*given, policy, window, sigmas, fence)
 
 
 def run(routine, candles, *, after=None, whole=True, atr=None, year=365):
@@ -85,12 +86,12 @@ def market(days: int, seed: int = 1, *, without: int = 0, scale: float = 100.0):
     return found
 
 
-def same(found, expected):
+def same(found, expected, known=None):
     assert found.keys() == expected.keys()
     for session, row in expected.items():
         got = dict(found[session])
         assert got.pop("id") == 7
-        assert got.pop("available_at") == session * DAY
+        assert got.pop("available_at") == (known or {}).get(session, session) * DAY
         assert got.keys() == row.keys()
         for name, value in row.items():
             if isinstance(value, float):
@@ -203,6 +204,43 @@ def test_a_hole_of_48_days_repeats_the_row_before_it_and_enters_no_window():
 def test_a_gap_before_the_first_value_is_not_filled():
     found = rows(run(kernel(), {n: (1.0, 2.0, 0.5, 1.0) for n in range(9) if n != 4})[-1])
     assert (found[4]["is_gap"], found[4]["is_filled"]) == (True, False)
+
+
+@pytest.mark.parametrize("policy", ["skip", "forward_fill", "interpolate"])
+def test_sessions_without_a_candle_follow_the_policy(policy):
+    candles = {n: candle for n, candle in market(150, without=9).items() if not 100 <= n < 103}
+    expected = naive.volatilities(candles, window=40)
+    known = {}
+    if policy != "forward_fill":
+        expected = naive.filled(expected, policy)
+    if policy == "interpolate":
+        known = {
+            n: min(m for m in candles if m > n) for n, row in expected.items() if row["is_filled"]
+        }
+        assert known[100] == 103
+    routine = kernel(40, policy)
+    whole = rows(run(routine, candles)[-1])
+    for after in (18, 30, 99, 103, 117, 140):
+        later = {n: row for n, row in whole.items() if n > after}
+        assert rows(run(routine, candles, after=after)[-1]) == later
+    same(whole, expected, known)
+
+
+@pytest.mark.parametrize("window", [20, 300])
+def test_scores_and_flags_go_by_the_rule_that_is_given(window):
+    candles = market(400)
+    found = rows(run(kernel(window, sigmas=2, fence=0.5), candles)[-1])
+    same(found, naive.volatilities(candles, window=window, rule=(2, 0.5)))
+
+
+def test_a_short_look_back_still_reads_what_the_longest_window_needs():
+    candles = market(400)
+    assert run(kernel(20), candles, after=127, whole=False, atr=1.0)[0]
+    assert not run(kernel(20), candles, after=126, whole=False, atr=1.0)[0]
+    whole = rows(run(kernel(20), candles)[-1])
+    part = {n: candle for n, candle in candles.items() if n >= 10}
+    late = run(kernel(20), part, after=137, whole=False, atr=whole[137]["atr_14"])
+    assert rows(late[-1]) == {n: row for n, row in whole.items() if n > 137}
 
 
 def test_it_starts_anywhere_with_the_same_bits():
