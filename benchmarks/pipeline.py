@@ -101,7 +101,7 @@ def _contenders(conn: psycopg.Connection) -> list[str]:
 
 
 def _market(url: str) -> list[Measure]:
-    """The whole market: built, step by step, copied, and one day later after a short and a long history."""
+    """The whole market: built, by step, copied, and one day later after short and long history."""
     with market.database(url) as conn:
         load(conn, market.ASSETS, market.DAYS)
         conn.execute("checkpoint")

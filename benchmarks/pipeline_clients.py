@@ -1,10 +1,10 @@
 """Two programs that work all daily features out outside the database, for markets without gaps.
 
-Both write the bars and EMAs of 1D, returns, volatilities, indicators and the store that joins them. The
-usual client fetches rows, computes with pandas and TA-Lib and copies row by row. The best client has
-numpy, our own kernels where they are quickest, TA-Lib where that is, and moves packed bytes both
-ways; it joins the store from what it has in memory. Both write what differs in one transaction, keep
-no state and see no revision.
+Both write the bars and EMAs of 1D, returns, volatilities, indicators and the store that joins them.
+The usual client fetches rows, computes with pandas and TA-Lib and copies row by row. The best
+client has numpy, our own kernels where they are quickest, TA-Lib where that is, and moves packed
+bytes both ways; it joins the store from what it has in memory. Both write what differs in one
+transaction, keep no state and see no revision.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ TABLES = (
 )
 WINDOWS = (20, 63, 126)
 LOOK = 252
+SIGMAS = 4
+FENCE = 1.5
 YEAR = 365
 PIVOT = (9, 10, 21, 50, 200)
 CLASS = "CRYPTO"
@@ -54,6 +56,11 @@ RENAMED = {
     cmc_ta_daily: {"is_filled": "ta_is_filled"},
 }
 KEYS = {"id", "ts", "available_at", "is_gap"}
+
+
+def names(table: Table) -> list[str]:
+    """The columns in the table's order."""
+    return table.columns.keys()
 
 
 def usual(conn: psycopg.Connection) -> None:
@@ -82,7 +89,7 @@ def usual(conn: psycopg.Connection) -> None:
             rows.stage(cursor, table)
             with cursor.copy("copy fresh from stdin") as copy:
                 for some in each:
-                    ordered = some[table.columns.keys()].astype(object)
+                    ordered = some[names(table)].astype(object)
                     ordered = ordered.where(ordered.notna(), None)
                     for row in ordered.itertuples(index=False, name=None):
                         copy.write_row(row)
@@ -113,10 +120,10 @@ def _volatilities(candles: pd.DataFrame) -> pd.DataFrame:
         window, past = x.rolling(LOOK), x.shift().rolling(LOOK)
         part[f"z_{name}_20"] = (x - window.mean()) / window.std()
         known = past.count() == LOOK
-        far = (x - past.mean()).abs() > 4 * past.std()
+        far = (x - past.mean()).abs() > SIGMAS * past.std()
         part[f"outlier_z_{name}_20"] = far.astype("boolean").where(known)
         lower, upper = past.quantile(0.25), past.quantile(0.75)
-        reach = 1.5 * (upper - lower)
+        reach = FENCE * (upper - lower)
         outside = (x < lower - reach) | (x > upper + reach)
         part[f"outlier_iqr_{name}_20"] = outside.astype("boolean").where(known)
     return part
@@ -169,7 +176,7 @@ def _joined(
         [
             candles.drop(columns=["time_high", "time_low"]),
             *(
-                each[[name for name in table.columns.keys() if name not in KEYS]].rename(
+                each[[name for name in names(table) if name not in KEYS]].rename(
                     columns=RENAMED[table]
                 )
                 for table, each in found.items()
@@ -192,13 +199,14 @@ def _to_columns(path: str, *arguments: str, gives: str) -> Any:
 RETURNS_KERNEL = _to_columns(
     "functions/features/returns_kernel.sql",
     *("p_ids", "p_calendars", "p_sessions", "p_ts", "p_close"),
-    *("p_whole", "p_after", "p_stored"),
+    *("p_whole", "p_after", "p_stored", "p_look_back", "p_sigmas", "p_fence"),
     gives="laid",
 )
 VOL_KERNEL = _to_columns(
     "functions/features/vol_kernel.sql",
-    *("p_id", "p_year", "p_sessions", "p_ts", "p_open", "p_high", "p_low", "p_close"),
-    *("p_whole", "p_after", "p_atr", "p_stored"),
+    *("p_ids", "p_years", "p_calendars", "p_sessions", "p_ts", "p_open", "p_high", "p_low"),
+    *("p_close", "p_whole", "p_after", "p_atr", "p_stored"),
+    *("p_policy", "p_look_back", "p_sigmas", "p_fence"),
     gives="laid",
 )
 EMA_KERNEL = _to_columns(
@@ -238,10 +246,13 @@ def _with_kernels(
             array(701 if name != "ts" else 1184, part[name])
             for name in ("ts", "open", "high", "low", "close")
         )
-        returns, of_returns = RETURNS_KERNEL([asset], [1], [ts], [ts], [close], [True], begin, None)
+        returns, of_returns = RETURNS_KERNEL(
+            *([asset], [1], [ts], [ts], [close], [True], begin, None),
+            *(LOOK, SIGMAS, FENCE),
+        )
         vol, of_vol = VOL_KERNEL(
-            *(asset, YEAR, ts, ts, opened, high, low, close),
-            *(True, ladder_clients.ALWAYS, None, None),
+            *([asset], [YEAR], [1], [ts], [ts], [opened], [high], [low], [close]),
+            *([True], begin, [None], None, "forward_fill", LOOK, SIGMAS, FENCE),
         )
         emas, of_emas = EMA_KERNEL(
             *(asset, slots, array(23, np.full(len(part), tf_id, "i4")), ts, close),
@@ -250,8 +261,8 @@ def _with_kernels(
         of_ta = _ta_columns(asset, part)
         packing = plpython.GD["packing"]
         sources = {
-            cmc_returns_daily: dict(zip(cmc_returns_daily.columns.keys(), of_returns, strict=True)),
-            cmc_vol_daily: dict(zip(cmc_vol_daily.columns.keys(), of_vol, strict=True)),
+            cmc_returns_daily: dict(zip(names(cmc_returns_daily), of_returns, strict=True)),
+            cmc_vol_daily: dict(zip(names(cmc_vol_daily), of_vol, strict=True)),
             cmc_ta_daily: of_ta,
         }
         store = _store_columns(part, sources, dict(zip(spans, of_emas.T, strict=True)))
@@ -281,7 +292,7 @@ def _ta_columns(asset: int, part: np.ndarray) -> dict[str, Any]:
             for name, values in _with_talib(*prices).items()
         },
     }
-    return {name: found[name] for name in cmc_ta_daily.columns.keys()}
+    return {name: found[name] for name in names(cmc_ta_daily)}
 
 
 def _store_columns(
@@ -306,4 +317,4 @@ def _store_columns(
         for name, column in columns.items():
             if name not in KEYS:
                 found[RENAMED[table].get(name, name)] = column
-    return [found[name] for name in cmc_daily_features.columns.keys()]
+    return [found[name] for name in names(cmc_daily_features)]

@@ -6,10 +6,25 @@ Only arguments change. The files make the routines anew, and what the steps of a
 from alembic import op
 
 revision = "20261123_features_step_sets"
-down_revision = "20261122_features_finding_rules"
+down_revision = "20261123_features_policies"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {
+    "functions/features/refresh_vol.sql": (
+        ["features.refresh_vol(integer, timestamptz)"],
+        ["features.refresh_vol(integer[], timestamptz[])"],
+    ),
+    "functions/features/vol_kernel.sql": (
+        [
+            "features.vol_kernel(integer, integer, bytea, bytea, bytea, bytea, bytea, bytea, boolean,"
+            " bytea, double precision, bytea[], text, integer, double precision, double precision)"
+        ],
+        [
+            "features.vol_kernel(integer[], integer[], integer[], bytea[], bytea[], bytea[], bytea[],"
+            " bytea[], bytea[], boolean[], bytea, double precision[], bytea[], text, integer,"
+            " double precision, double precision)"
+        ],
+    ),
     "functions/features/refresh_store.sql": (
         [
             "features.refresh_store(integer, timestamptz)",

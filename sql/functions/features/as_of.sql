@@ -81,8 +81,9 @@ begin
     ).packed;
     v_vol := (
         features.vol_kernel(
-            p_id, v_sizes.year, array_send(v_candles.sessions), v_candles.ts,
-            v_candles.open, v_candles.high, v_candles.low, v_candles.close, true, c_begin, null, null,
+            array[p_id], array[v_sizes.year], '{1}', array[array_send(v_candles.sessions)],
+            array[v_candles.ts], array[v_candles.open], array[v_candles.high], array[v_candles.low],
+            array[v_candles.close], '{t}', array_send(array['-infinity'::timestamptz]), '{null}', null,
             v_for_vol.null_policy, v_for_vol.look_back, v_for_vol.outlier_sigmas, v_for_vol.outlier_fence
         )
     ).packed;
