@@ -10,6 +10,24 @@ down_revision = "20261123_features_policies"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {
+    "functions/features/refresh_indicators.sql": (
+        ["features.refresh_indicators(integer, timestamptz)"],
+        [
+            "features.refresh_indicators(integer[], timestamptz[])",
+            "features._indicators_due(integer[], timestamptz[], text[], integer[], text[])",
+        ],
+    ),
+    "functions/features/indicators_kernel.sql": (
+        [
+            "features.indicators_kernel(integer, text[], jsonb, text, bytea, bytea, bytea, bytea, bytea,"
+            " bytea, bytea, bytea, bytea, bytea, text[], bytea, bytea[], bytea[])"
+        ],
+        [
+            "features.indicators_kernel(integer[], text[], jsonb, text, integer[], bytea[], bytea[],"
+            " bytea[], bytea[], bytea[], bytea[], bytea[], bytea, bytea, bytea[], text[], bytea[],"
+            " bytea[], bytea[])"
+        ],
+    ),
     "functions/features/refresh_vol.sql": (
         ["features.refresh_vol(integer, timestamptz)"],
         ["features.refresh_vol(integer[], timestamptz[])"],

@@ -1,7 +1,7 @@
 -- features.daily(): what the kernels of daily tables share, as a module in GD: where candles stand, what a set came to.
 --
 --     plpy.execute("select db.packing(), features.daily()")
---     sessions, ts, order = GD["daily"].series(calendar, p_ts[n])
+--     sessions = GD["daily"].within(calendar, ts)
 --     place = GD["daily"].places(sessions, ts, p_id)
 --
 -- Shared as db.packing is, and part of every fingerprint too.
@@ -22,14 +22,9 @@ from types import SimpleNamespace
 import numpy as np
 
 
-def series(calendar, packed):
-    """An asset's sessions from its first candle to its last, its candles in order, and that order."""
-    ts = GD["packing"].unpack(packed, "i8")
-    order = np.argsort(ts, kind="stable")
-    ts = ts[order]
-    if not len(ts):
-        return ts, ts, order
-    return calendar[slice(*np.searchsorted(calendar, ts[[0, -1]] + [0, 1]))], ts, order
+def within(calendar, ts):
+    """The sessions from the first candle to the last."""
+    return calendar[slice(*np.searchsorted(calendar, ts[[0, -1]] + [0, 1]))] if len(ts) else ts
 
 
 def places(sessions, ts, asset):
@@ -65,7 +60,7 @@ def outcome(found, ids, assets):
     )
 
 
-GD["daily"] = SimpleNamespace(series=series, places=places, outcome=outcome)
+GD["daily"] = SimpleNamespace(within=within, places=places, outcome=outcome)
 SD["made"] = True
 $$;
 

@@ -34,8 +34,6 @@ volatile parallel unsafe
 as $$
 begin
     case p_type
-        when 'indicators' then
-            return query select d.* from features.refresh_indicators(p_id, p_from) as d;
         when 'ema' then
             return query select d.* from features.refresh_emas(p_id, p_from) as d;
         else
@@ -72,6 +70,8 @@ begin
             return query select d.* from features.refresh_returns(p_ids, p_froms) as d;
         when 'volatility' then
             return query select d.* from features.refresh_vol(p_ids, p_froms) as d;
+        when 'indicators' then
+            return query select d.* from features.refresh_indicators(p_ids, p_froms) as d;
         when 'store' then
             return query select d.* from features.refresh_store(p_ids, p_froms) as d;
         else

@@ -194,7 +194,10 @@ calendars = [packing.unpack(each, "i8") for each in p_sessions]
 prices, stamps, places, dues, sources, numbers = [], [], [], [], [], []
 firsts, last, incomplete = [], [], []
 for n, id_ in enumerate(p_ids):
-    sessions, ts, order = daily.series(calendars[p_calendars[n] - 1], p_ts[n])
+    ts = packing.unpack(p_ts[n], "i8")
+    order = np.argsort(ts, kind="stable")
+    ts = ts[order]
+    sessions = daily.within(calendars[p_calendars[n] - 1], ts)
     place = daily.places(sessions, ts, id_)
     # The last candle whose row stands: sessions right after it repeat its values.
     first = max(int(np.searchsorted(ts, after[n], side="right")) - 1, 0)
