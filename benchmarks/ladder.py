@@ -27,8 +27,8 @@ READS = 21
 BACK = min(300, market.DAYS // 2)
 AGREEMENT = 1e-9
 STEPS = (
-    "select features.refresh_bars({}, '-infinity')",
-    "select features.refresh_emas({}, '-infinity')",
+    "select features.refresh_bars('{{{}}}', '{{-infinity}}')",
+    "select features.refresh_emas('{{{}}}', '{{-infinity}}')",
 )
 NOTES = {
     "the database": "refresh_features(): bars and EMAs; a commit per asset; may be"

@@ -10,6 +10,25 @@ down_revision = "20261123_features_policies"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {
+    "functions/features/refresh_assets.sql": (
+        ["features._step_of(text, integer, timestamptz)"],
+        [],
+    ),
+    "functions/features/refresh_bars.sql": (
+        ["features.refresh_bars(integer, timestamptz)"],
+        ["features._bars_of(integer, timestamptz)"],
+    ),
+    "functions/features/refresh_emas.sql": (
+        ["features.refresh_emas(integer, timestamptz)"],
+        [
+            "features.refresh_emas(integer[], timestamptz[])",
+            "features._emas_of(integer, timestamptz)",
+        ],
+    ),
+    "functions/features/replace_rows.sql": (
+        ["features.replace_rows(regclass, integer, integer[], timestamptz[], bytea)"],
+        ["features.replace_rows(regclass, integer[], integer[], timestamptz[], bytea)"],
+    ),
     "functions/features/refresh_indicators.sql": (
         ["features.refresh_indicators(integer, timestamptz)"],
         [
