@@ -13,7 +13,7 @@ import pytest
 
 from ta_lab2.bars.tables import cmc_price_bars_multi_tf
 from ta_lab2.timemodel import queries as calendar
-from tests.support import contract, ladder
+from tests.support import contract, ladder, prices
 from tests.support import sessions as schedules
 from tests.support.ladder import ONE_DAY, Candle
 
@@ -402,7 +402,8 @@ def test_increments_of_all_timeframes_leave_nothing_to_a_rebuild(tx):
         )
         assert refresh(tx) > 0
     found = tx.execute(
-        "select d.rows_written, d.rows_unchanged from features.refresh_bars('{1}', '{-infinity}') as d"
+        "select d.rows_written, d.rows_unchanged"
+        " from features.refresh_bars('{1}', '{-infinity}') as d"
     ).fetchone()
     assert found == (0, sum(map(len, bars(tx).values())))
 
