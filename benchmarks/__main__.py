@@ -12,10 +12,16 @@ import argparse
 
 import psycopg
 
-from benchmarks import day, full, ingest, ladder, market, report, scale
+from benchmarks import day, full, ingest, ladder, market, pipeline, report, scale
 from tests.support import servers
 
-TABLES = {"full": full.run, "day": day.run, "ingest": ingest.run, "ladder": ladder.run}
+TABLES = {
+    "full": full.run,
+    "day": day.run,
+    "ingest": ingest.run,
+    "ladder": ladder.run,
+    "pipeline": pipeline.run,
+}
 #: Too long to be run unasked.
 NAMED = {"scale": scale.run}
 

@@ -52,7 +52,7 @@ def usual(conn: psycopg.Connection, *, last_only: bool = False) -> None:
     """Fetch rows, compute with pandas, COPY row by row into a temporary table, upsert."""
     fetched = conn.execute(TAIL if last_only else ALL).fetchall()
     frame = pd.DataFrame(fetched, columns=["id", "ts", "close"])
-    parts = [_with_pandas(part.copy()) for _, part in frame.groupby("id")]
+    parts = [with_pandas(part.copy()) for _, part in frame.groupby("id")]
     if last_only:
         parts = [part.tail(1) for part in parts]
     result = pd.concat(parts)[COLUMNS]
@@ -65,7 +65,7 @@ def usual(conn: psycopg.Connection, *, last_only: bool = False) -> None:
         cursor.execute(UPSERT)
 
 
-def _with_pandas(part: pd.DataFrame) -> pd.DataFrame:
+def with_pandas(part: pd.DataFrame) -> pd.DataFrame:
     """The columns of one asset without gaps."""
     part["available_at"] = part["ts"]
     for n in SPANS:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks import ladder, market, report, timing
+from benchmarks import ladder, market, report, rows, timing
 
 TIMES = 10
 DAYS_AFTER = 3
@@ -88,8 +88,8 @@ def _large(conn: psycopg.Connection, many: int) -> list[str]:
         """
     ).fetchone()
     assert sizes is not None
-    rows, whole, bars, emas = sizes
-    ladder.settle(conn)
+    count, whole, bars, emas = sizes
+    rows.settle(conn)
     days = []
     for _ in range(DAYS_AFTER):
         market.next_day(conn)
@@ -100,7 +100,7 @@ def _large(conn: psycopg.Connection, many: int) -> list[str]:
         report.line(row)
         for row in (
             [f"{many} assets, full build", f"{wall:.1f} s, {cpu:.1f} s of CPU", "one session"],
-            ["its rows", f"{rows:,} bars and as many rows of EMAs", ""],
+            ["its rows", f"{count:,} bars and as many rows of EMAs", ""],
             ["its disk", whole, f"bars {bars}, EMAs {emas}, keys included"],
             ["its memory", memory, of_what],
             [

@@ -86,7 +86,7 @@ STORE = Computation(
     "store",
     "features.cmc_daily_features",
     "functions/features/refresh_store.sql",
-    "functions/features/daily_features.sql",
+    "functions/features/refresh_store.sql",
 )
 REGIMES = Computation(
     "regimes",

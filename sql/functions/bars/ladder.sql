@@ -3,8 +3,8 @@
 --     select l.*
 --     from bars.ladder(1, array[1, 158], first_ts, last_ts, stored) as l;
 --
--- Reads the candles and the sessions that the bars that end at p_after or later depend on: 366 of
--- them before it, all of them where p_after is minus infinity. p_first is the ts of the asset's first
+-- Reads the candles and the sessions that the bars that end at p_after or later depend on: before it as
+-- many as the longest of the timeframes has, all of them where p_after is minus infinity. p_first is the ts of the asset's first
 -- candle. With p_until the bars that are unfinished at that moment come as forming, from the candles
 -- up to it. With p_known_at the candles are those that stood in the tables then, of which p_first is the first.
 --
@@ -68,7 +68,12 @@ declare
     v_market   timemodel.dim_sessions;
     v_first    timemodel.session_calendar;
     v_last     timemodel.session_calendar;
-    v_from     timestamptz := p_after - c_longest * interval '24 hours';
+    v_longest  integer := (
+        select coalesce(max(least(t.tf_days_max, c_longest)), c_longest)
+        from timemodel.dim_timeframe as t
+        where t.tf_id = any (p_tf_ids)
+    );
+    v_from     timestamptz := p_after - v_longest * interval '24 hours';
     v_from_no  integer;
     v_day      integer := (p_first at time zone 'UTC')::date - date '1970-01-01';
     v_previous integer := v_day - 1;
@@ -99,7 +104,7 @@ begin
               and c.session_date >= v_first.session_date - c_longest;
         else
             v_from_no := greatest(
-                (bars._session_of(p_id, v_market.session_id, p_after)).session_no - c_longest, 0
+                (bars._session_of(p_id, v_market.session_id, p_after)).session_no - v_longest, 0
             );
             select c.opens_at
             into v_from

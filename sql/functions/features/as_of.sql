@@ -22,7 +22,7 @@ language plpgsql
 stable parallel unsafe
 as $$
 declare
-    c_begin   constant bytea := timestamptz_send('-infinity');
+    c_begin   constant bytea := array_send(array['-infinity'::timestamptz]);
     v_quoted  boolean := features._counts_money(p_id);
     v_candles record;
     v_sizes   record;
@@ -78,23 +78,24 @@ begin
     v_returns := (
         features.returns_kernel(
             array[p_id], '{1}', array[array_send(v_candles.sessions)], array[v_candles.ts],
-            array[v_candles.close], '{t}', array_send(array['-infinity'::timestamptz]), null,
+            array[v_candles.close], '{t}', c_begin, null,
             v_for_returns.look_back, v_for_returns.outlier_sigmas, v_for_returns.outlier_fence
         )
     ).packed;
     v_vol := (
         features.vol_kernel(
-            p_id, v_sizes.year, array_send(v_candles.sessions), v_candles.ts,
-            v_candles.open, v_candles.high, v_candles.low, v_candles.close, true, c_begin, null, null,
+            array[p_id], array[v_sizes.year], '{1}', array[array_send(v_candles.sessions)],
+            array[v_candles.ts], array[v_candles.open], array[v_candles.high], array[v_candles.low],
+            array[v_candles.close], '{t}', c_begin, '{null}', null,
             v_for_vol.null_policy, v_for_vol.look_back, v_for_vol.outlier_sigmas, v_for_vol.outlier_fence
         )
     ).packed;
     v_ta := (
         features.indicators_kernel(
-            p_id, v_layout.columns, v_layout.active, v_sizes.policy,
-            array_send(v_candles.sessions), v_candles.ts, v_candles.open, v_candles.high,
-            v_candles.low, v_candles.close, v_candles.volume, c_begin, c_begin, null,
-            '{}', null, null, null
+            array[p_id], v_layout.columns, v_layout.active, v_sizes.policy, '{1}',
+            array[array_send(v_candles.sessions)], array[v_candles.ts], array[v_candles.open],
+            array[v_candles.high], array[v_candles.low], array[v_candles.close], array[v_candles.volume],
+            c_begin, c_begin, '{null}', '{}', null, null, null
         )
     ).packed;
     if v_sizes.tf_id is not null then
@@ -102,7 +103,8 @@ begin
         v_emas := (
             features.ema_kernel(
                 p_id, v_sizes.periods, array_send(array_fill(v_sizes.tf_id, array[v_candles.count])),
-                v_candles.ts, v_candles.close, null, null, null, null, c_begin, null
+                v_candles.ts, v_candles.close, null, null, null, null,
+                timestamptz_send('-infinity'), null
             )
         ).packed;
     end if;

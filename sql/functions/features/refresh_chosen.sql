@@ -100,15 +100,18 @@ begin
     select k.*
     into v_kernel
     from features.indicators_kernel(
-        p_id, v_layout.columns, v_active,
+        array[p_id], v_layout.columns, v_active,
         (select f.null_policy from features.dim_features as f where f.feature_type = 'indicators'),
-        v_candles.sessions, v_candles.ts, v_candles.open, v_candles.high, v_candles.low,
-        v_candles.close, v_candles.volume, timestamptz_send(v_after), timestamptz_send(c_never), null,
-        v_keep, v_kept.ts, v_kept.numbers, v_stored
+        '{1}', array[v_candles.sessions], array[v_candles.ts], array[v_candles.open],
+        array[v_candles.high], array[v_candles.low], array[v_candles.close], array[v_candles.volume],
+        array_send(array[v_after]), array_send(array[c_never]), '{null}',
+        v_keep, array[v_kept.ts], array[v_kept.numbers], v_stored
     ) as k;
-    perform features.replace_rows('features.cmc_ta_daily', p_id, v_kernel.stale, v_kernel.packed);
+    perform features.replace_rows(
+        'features.cmc_ta_daily', v_kernel.stale_ids, v_kernel.stale, v_kernel.packed
+    );
     return query
-    select v_candles.read, v_kernel.changed::bigint, v_kernel.unchanged::bigint, v_after;
+    select v_candles.read, v_kernel.changed[1]::bigint, v_kernel.unchanged[1]::bigint, v_after;
 end
 $$;
 
