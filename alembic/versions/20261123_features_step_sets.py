@@ -6,7 +6,7 @@ Only arguments change. The files make the routines anew, and what the steps of a
 from alembic import op
 
 revision = "20261123_features_step_sets"
-down_revision = "20261123_features_policies"
+down_revision = "20261123_features_selection"
 
 #: What changes, as it was and as it becomes.
 ROUTINES = {
