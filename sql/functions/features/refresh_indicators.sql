@@ -92,25 +92,6 @@ $$;
 comment on function features._kept_columns(integer, text[], timestamptz, timestamptz) is
     'Private: what some columns of one asset''s indicators have, NaN for null; no line that another candle has broken.';
 
-create or replace function features._counts_money(p_id integer)
-returns boolean
-language plpgsql
-stable parallel safe
-as $$
-begin
-    return exists (
-        select
-        from bars.price_state as t
-        join bars.dim_sources as d using (source)
-        where t.id = p_id
-          and d.volume_unit = 'quote'
-    );
-end
-$$;
-
-comment on function features._counts_money(integer) is
-    'Private: whether the volumes of an asset''s source are money.';
-
 create or replace function features.refresh_indicators(p_id integer, p_from timestamptz)
 returns table (
     rows_read bigint,
@@ -127,7 +108,13 @@ declare
     v_layout  record;
     v_policy  text := (select f.null_policy from features.dim_features as f where f.feature_type = 'indicators');
     -- Indicators take volumes in units of the asset.
-    v_quoted  boolean := features._counts_money(p_id);
+    v_quoted  boolean := exists (
+        select
+        from bars.price_state as t
+        join bars.dim_sources as d using (source)
+        where t.id = p_id
+          and d.volume_unit = 'quote'
+    );
     v_known   record;
     v_is_next boolean;
     v_missing integer[];
