@@ -24,7 +24,6 @@ ROUTINES = {
     "functions/features/log_changed_source.sql": ([], ["function features.log_changed_source()"]),
     "functions/features/log_changed_unit.sql": ([], ["function features.log_changed_unit()"]),
     "functions/regimes/log_changed_volumes.sql": ([], ["function regimes.log_changed_volumes()"]),
-    "functions/features/refresh_indicators.sql": ([], ["function features._counts_money(integer)"]),
     "functions/features/ema_as_of.sql": (
         [],
         [
@@ -34,7 +33,10 @@ ROUTINES = {
     ),
     "functions/features/as_of.sql": (
         [],
-        ["function features._assets_known(integer[], timestamptz)"],
+        [
+            "function features._assets_known(integer[], timestamptz)",
+            "function features._counts_money(integer)",
+        ],
     ),
     "functions/regimes/as_of.sql": (
         ["function regimes.as_of(integer[], timestamptz)"],

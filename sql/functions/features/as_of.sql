@@ -16,6 +16,25 @@
 -- requires: functions/features/indicators_kernel.sql, functions/features/refresh_indicators.sql
 -- requires: functions/features/ema_kernel.sql, functions/features/sessions_between.sql
 
+create or replace function features._counts_money(p_id integer)
+returns boolean
+language plpgsql
+stable parallel safe
+as $$
+begin
+    return exists (
+        select
+        from bars.price_state as t
+        join bars.dim_sources as d using (source)
+        where t.id = p_id
+          and d.volume_unit = 'quote'
+    );
+end
+$$;
+
+comment on function features._counts_money(integer) is
+    'Private: whether the volumes of an asset''s source are money, which indicators divide by the close.';
+
 create or replace function features._as_known(p_id integer, p_known_at timestamptz)
 returns setof features.cmc_daily_features
 language plpgsql

@@ -14,6 +14,7 @@
 --
 -- requires: functions/features/refresh_indicators.sql, functions/features/indicators_kernel.sql
 -- requires: functions/features/indicator_state.sql, functions/features/due.sql
+-- requires: functions/features/as_of.sql
 -- requires: functions/features/replace_rows.sql, functions/features/sessions_between.sql
 -- requires: functions/bars/log_dirty_range.sql
 

@@ -92,25 +92,6 @@ $$;
 comment on function features._kept_columns(integer, text[], timestamptz, timestamptz) is
     'Private: what some columns of one asset''s indicators have, NaN for null; no line that another candle has broken.';
 
-create or replace function features._counts_money(p_id integer)
-returns boolean
-language plpgsql
-stable parallel safe
-as $$
-begin
-    return exists (
-        select
-        from bars.price_state as t
-        join bars.dim_sources as d using (source)
-        where t.id = p_id
-          and d.volume_unit = 'quote'
-    );
-end
-$$;
-
-comment on function features._counts_money(integer) is
-    'Private: whether the volumes of an asset''s source are money.';
-
 -- What each asset's state knows, and where it begins: candles later than read_ts are read, rows later
 -- than after_ts worked out, and what keep has stays up to last_ts.
 create or replace function features._indicators_due(
@@ -239,7 +220,15 @@ begin
             from unnest(v_set.ids, v_set.last_ts, v_set.read_ts) as a (id, last_ts, read_ts)
             join bars.dim_assets as i on i.id = a.id
             -- Indicators take volumes in units of the asset.
-            cross join lateral features._counts_money(a.id) as q (is_quoted)
+            cross join lateral (
+                select exists (
+                    select
+                    from bars.price_state as t
+                    join bars.dim_sources as d using (source)
+                    where t.id = a.id
+                      and d.volume_unit = 'quote'
+                ) as is_quoted
+            ) as q
             cross join lateral (
                 select
                     array_send(array_agg(b.ts)) as ts,
