@@ -11,7 +11,7 @@ import argparse
 
 import psycopg
 
-from benchmarks import day, full, ingest, ladder, market, pipeline, report
+from benchmarks import day, full, ingest, ladder, market, pipeline, qlib, report
 from tests.support import servers
 
 TABLES = {
@@ -20,6 +20,7 @@ TABLES = {
     "ingest": ingest.run,
     "ladder": ladder.run,
     "pipeline": pipeline.run,
+    "qlib": qlib.run,
 }
 
 
