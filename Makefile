@@ -64,7 +64,7 @@ lock: venv ## Make requirements.lock from pyproject.toml and the public index; A
 		--no-header --extra calendars --extra charts --extra parquet --extra dev --extra exchanges --quiet $(ARGS) \
 		pyproject.toml -o requirements.lock
 
-bench: venv ## Time it against two clients; writes benchmarks/RESULTS.md; ARGS='full day ingest ladder' picks
+bench: venv ## Time it against two clients; writes benchmarks/RESULTS.md; ARGS='full day ingest ladder pipeline qlib' picks
 	$(PY) -m benchmarks $(ARGS)
 
 docker-base: ## Make the image debian:trixie-slim here, for where no image registry answers

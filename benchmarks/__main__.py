@@ -12,7 +12,7 @@ import argparse
 
 import psycopg
 
-from benchmarks import day, full, ingest, ladder, market, pipeline, report, scale
+from benchmarks import day, full, ingest, ladder, market, pipeline, qlib, report, scale
 from tests.support import servers
 
 TABLES = {
@@ -21,6 +21,7 @@ TABLES = {
     "ingest": ingest.run,
     "ladder": ladder.run,
     "pipeline": pipeline.run,
+    "qlib": qlib.run,
 }
 #: Too long to be run unasked.
 NAMED = {"scale": scale.run}

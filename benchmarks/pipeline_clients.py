@@ -192,7 +192,7 @@ def _joined(
 
 def _to_columns(path: str, *arguments: str, gives: str) -> Any:
     """A kernel of ours, and the columns that it lays out."""
-    text = plpython.body(path).rpartition("\nreturn (")[0]
+    text = plpython.body(path).rpartition("\nreturn ")[0]
     return plpython.compiled(text, *arguments, gives=f"found.packed, {gives}")
 
 

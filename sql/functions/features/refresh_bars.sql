@@ -50,8 +50,8 @@ begin
     rows_read := 0;
     rows_written := 0;
     rows_unchanged := 0;
-    changed_from := 'infinity';
-    packed := '';
+    changed_from := 'infinity'::timestamptz;
+    packed := ''::bytea;
     select coalesce(array_agg(t.tf_id order by t.tf_id), '{}')
     into v_active
     from timemodel.dim_timeframe as t
@@ -142,7 +142,7 @@ declare
     v_stale_ids    integer[] := array[]::integer[];
     v_stale_tf_ids integer[] := array[]::integer[];
     v_stale        timestamptz[] := array[]::timestamptz[];
-    v_packed       bytea := '';
+    v_packed       bytea := ''::bytea;
 begin
     -- A timeframe is not deleted between here and its bars.
     lock table only bars.cmc_price_bars_multi_tf in row exclusive mode;

@@ -159,7 +159,7 @@ declare
     v_stale_ids    integer[] := array[]::integer[];
     v_stale_tf_ids integer[] := array[]::integer[];
     v_stale        timestamptz[] := array[]::timestamptz[];
-    v_packed       bytea := '';
+    v_packed       bytea := ''::bytea;
 begin
     for v_one in
         select a.id, a.from_ts, e.*
@@ -177,6 +177,8 @@ begin
         rows_unchanged := v_one.unchanged;
         changed_from := v_one.from_ts;
         last_ts := v_one.last_ts;
+        -- A stored row is all of the state.
+        state := null;
         return next;
     end loop;
     perform features.replace_rows(
