@@ -32,6 +32,8 @@ returns table (
 language plpgsql
 volatile parallel unsafe
 as $$
+declare
+    v_step record;
 begin
     case p_type
         when 'bars' then
@@ -47,10 +49,21 @@ begin
         when 'store' then
             return query select d.* from features.refresh_store(p_ids, p_froms) as d;
         else
+            select
+                c.step::regproc as routine,
+                p.proargtypes[0] = 'integer[]'::regtype as takes_sets
+            into strict v_step
+            from features.dim_computations as c
+            join pg_catalog.pg_proc as p on p.oid = c.step::regproc
+            where c.feature_type = p_type;
             return query execute format(
-                'select a.id, d.* from unnest($1, $2) as a (id, from_ts)'
-                ' cross join lateral %s(a.id, a.from_ts) as d',
-                (select c.step::regproc from features.dim_computations as c where c.feature_type = p_type)
+                case
+                    when v_step.takes_sets then 'select d.* from %s($1, $2) as d'
+                    else
+                        'select a.id, d.* from unnest($1, $2) as a (id, from_ts)'
+                        ' cross join lateral %s(a.id, a.from_ts) as d'
+                end,
+                v_step.routine
             )
             using p_ids, p_froms;
     end case;
