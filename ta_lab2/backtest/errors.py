@@ -1,0 +1,1 @@
+"""Errors that the routines of ``backtest`` raise."""
