@@ -229,7 +229,7 @@ TABLES = {
         ", primary key (run_id, ts)",
         "The account of a run at each close.",
         "backtest_equity",
-        "insert",
+        "insert, delete",
     ),
     "dim_metrics": (
         DIM_METRICS,
