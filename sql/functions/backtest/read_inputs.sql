@@ -48,33 +48,29 @@ declare
     v_from timestamptz := coalesce(p_from, '-infinity');
     v_to   timestamptz := coalesce(p_to, 'infinity');
 begin
-    if p_known_at is null then
-        select max(c.recorded_at)
-        into data_at
-        from published.price_state as c
-        where c.id = any (p_asset_ids);
-        select
-            count(*), min(p.ts), max(p.ts),
-            array_send(array_agg(p.id order by p.id, p.ts)),
-            array_send(array_agg(p.ts order by p.id, p.ts)),
-            array_send(array_agg(p.open order by p.id, p.ts)),
-            array_send(array_agg(p.close order by p.id, p.ts))
-        into bar_count, first_ts, last_ts, bar_ids, bar_ts, opens, closes
-        from published.cmc_price_histories7 as p
-        where p.id = any (p_asset_ids)
-          and p.ts between v_from and v_to;
-    else
-        data_at := p_known_at;
-        select
-            count(*), min(p.ts), max(p.ts),
-            array_send(array_agg(p.id order by p.id, p.ts)),
-            array_send(array_agg(p.ts order by p.id, p.ts)),
-            array_send(array_agg(p.open order by p.id, p.ts)),
-            array_send(array_agg(p.close order by p.id, p.ts))
-        into bar_count, first_ts, last_ts, bar_ids, bar_ts, opens, closes
-        from bars.prices_as_of(p_known_at, p_asset_ids) as p
-        where p.ts between v_from and v_to;
-    end if;
+    data_at := coalesce(
+        p_known_at,
+        (select max(c.recorded_at) from published.price_state as c where c.id = any (p_asset_ids))
+    );
+    select
+        count(*), min(p.ts), max(p.ts),
+        array_send(array_agg(p.id order by p.id, p.ts)),
+        array_send(array_agg(p.ts order by p.id, p.ts)),
+        array_send(array_agg(p.open order by p.id, p.ts)),
+        array_send(array_agg(p.close order by p.id, p.ts))
+    into bar_count, first_ts, last_ts, bar_ids, bar_ts, opens, closes
+    from (
+        select s.id, s.ts, s.open, s.close
+        from published.cmc_price_histories7 as s
+        where p_known_at is null
+          and s.id = any (p_asset_ids)
+          and s.ts between v_from and v_to
+        union all
+        select k.id, k.ts, k.open, k.close
+        from bars.prices_as_of(p_known_at, p_asset_ids) as k
+        where p_known_at is not null
+          and k.ts between v_from and v_to
+    ) as p;
 
     -- An exit goes before an entry of the same bar.
     select
@@ -99,8 +95,22 @@ begin
             coalesce((s.feature_snapshot ->> 'parkinson_20')::double precision, 'NaN') as volatility,
             s.feature_snapshot,
             s.feature_version_hash
-        from unnest(p_asset_ids) as a (id)
-        cross join lateral signals.events(a.id, p_signal_id, p_known_at) as s
+        from (
+            select
+                o.id, o.ts, o.position_state, o.direction, o.entry_ts, o.feature_snapshot,
+                o.feature_version_hash
+            from published.cmc_signals as o
+            where p_known_at is null
+              and o.id = any (p_asset_ids)
+              and o.signal_id = p_signal_id
+            union all
+            select
+                k.id, k.ts, k.position_state, k.direction, k.entry_ts, k.feature_snapshot,
+                k.feature_version_hash
+            from unnest(p_asset_ids) as a (id)
+            cross join lateral signals.events(a.id, p_signal_id, p_known_at) as k
+            where p_known_at is not null
+        ) as s
         where s.ts between v_from and v_to
     ) as e;
 
@@ -110,9 +120,20 @@ begin
         coalesce(array_agg(g.row_count order by g.id, g.year), '{}'),
         coalesce(array_agg(g.digest order by g.id, g.year), '{}')
     into segment_ids, segment_years, segment_rows, segment_digests
-    from unnest(p_asset_ids) as a (id)
-    cross join lateral signals.segments(a.id, p_signal_id, p_known_at) as g
-    where v_to = 'infinity' or g.year <= extract(year from v_to at time zone 'UTC');
+    from (
+        select o.id, o.year, o.row_count, o.digest
+        from published.cmc_signal_segments as o
+        where p_known_at is null
+          and o.id = any (p_asset_ids)
+          and o.signal_id = p_signal_id
+        union all
+        select k.id, k.year, k.row_count, k.digest
+        from unnest(p_asset_ids) as a (id)
+        cross join lateral signals.segments(a.id, p_signal_id, p_known_at) as k
+        where p_known_at is not null
+    ) as g
+    where v_to = 'infinity'
+       or g.year <= extract(year from v_to at time zone 'UTC');
     return next;
 end
 $$;
