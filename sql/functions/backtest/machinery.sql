@@ -28,7 +28,8 @@ ROUTINES = """
           or (n.nspname, p.proname) in (
               ('db', 'packing'),
               ('features', '_as_known'), ('features', 'daily'),
-              ('backtest', 'read_inputs'), ('backtest', 'simulation_kernel'),
+              ('backtest', 'read_inputs'), ('backtest', '_candles'), ('backtest', '_events'), ('backtest', '_segments'),
+              ('backtest', 'simulation_kernel'),
               ('backtest', 'metrics_kernel'), ('backtest', 'measure'),
               ('public', 'run_backtest')
           )

@@ -11,6 +11,88 @@
 -- an as-of read fails here. One statement's snapshot serves all of it, so a refresh that commits
 -- meanwhile is seen as a whole or not at all.
 
+create or replace function backtest._candles(p_asset_ids integer[], p_known_at timestamptz)
+returns table (id integer, ts timestamptz, open double precision, close double precision)
+language plpgsql
+stable parallel unsafe
+as $$
+begin
+    if p_known_at is null then
+        return query
+        select p.id, p.ts, p.open, p.close
+        from published.cmc_price_histories7 as p
+        where p.id = any (p_asset_ids);
+    else
+        return query
+        select p.id, p.ts, p.open, p.close
+        from bars.prices_as_of(p_known_at, p_asset_ids) as p;
+    end if;
+end
+$$;
+
+comment on function backtest._candles(integer[], timestamptz) is
+    'Private: candles of assets, as stored or as known at a moment.';
+
+create or replace function backtest._events(p_signal_id integer, p_asset_ids integer[], p_known_at timestamptz)
+returns table (
+    id integer,
+    ts timestamptz,
+    position_state text,
+    direction text,
+    entry_ts timestamptz,
+    feature_snapshot jsonb,
+    feature_version_hash text
+)
+language plpgsql
+stable parallel unsafe
+as $$
+begin
+    if p_known_at is null then
+        return query
+        select s.id, s.ts, s.position_state, s.direction, s.entry_ts, s.feature_snapshot, s.feature_version_hash
+        from published.cmc_signals as s
+        where s.id = any (p_asset_ids)
+          and s.signal_id = p_signal_id;
+    else
+        return query
+        select s.id, s.ts, s.position_state, s.direction, s.entry_ts, s.feature_snapshot, s.feature_version_hash
+        from unnest(p_asset_ids) as a (id)
+        cross join lateral signals.events(a.id, p_signal_id, p_known_at) as s;
+    end if;
+end
+$$;
+
+comment on function backtest._events(integer, integer[], timestamptz) is
+    'Private: entries and exits of assets, as stored or as known at a moment.';
+
+create or replace function backtest._segments(p_signal_id integer, p_asset_ids integer[], p_known_at timestamptz)
+returns table (id integer, year integer, row_count integer, digest bytea)
+language plpgsql
+stable parallel unsafe
+as $$
+begin
+    if p_known_at is null then
+        return query
+        select s.id, s.year, s.row_count, s.digest
+        from published.cmc_signal_segments as s
+        where s.id = any (p_asset_ids)
+          and s.signal_id = p_signal_id;
+    else
+        return query
+        select s.id, s.year, s.row_count, s.digest
+        from unnest(p_asset_ids) as a (id)
+        cross join lateral signals.segments(a.id, p_signal_id, p_known_at) as s;
+    end if;
+end
+$$;
+
+comment on function backtest._segments(integer, integer[], timestamptz) is
+    'Private: digests of the asset-years that a signal read, as stored or as known at a moment.';
+
+grant execute on function backtest._candles(integer[], timestamptz),
+    backtest._events(integer, integer[], timestamptz),
+    backtest._segments(integer, integer[], timestamptz) to ta_lab2_research;
+
 create or replace function backtest.read_inputs(
     p_signal_id integer,
     p_asset_ids integer[],
@@ -59,18 +141,8 @@ begin
         array_send(array_agg(p.open order by p.id, p.ts)),
         array_send(array_agg(p.close order by p.id, p.ts))
     into bar_count, first_ts, last_ts, bar_ids, bar_ts, opens, closes
-    from (
-        select s.id, s.ts, s.open, s.close
-        from published.cmc_price_histories7 as s
-        where p_known_at is null
-          and s.id = any (p_asset_ids)
-          and s.ts between v_from and v_to
-        union all
-        select k.id, k.ts, k.open, k.close
-        from bars.prices_as_of(p_known_at, p_asset_ids) as k
-        where p_known_at is not null
-          and k.ts between v_from and v_to
-    ) as p;
+    from backtest._candles(p_asset_ids, p_known_at) as p
+    where p.ts between v_from and v_to;
 
     -- An exit goes before an entry of the same bar.
     select
@@ -95,22 +167,7 @@ begin
             coalesce((s.feature_snapshot ->> 'parkinson_20')::double precision, 'NaN') as volatility,
             s.feature_snapshot,
             s.feature_version_hash
-        from (
-            select
-                o.id, o.ts, o.position_state, o.direction, o.entry_ts, o.feature_snapshot,
-                o.feature_version_hash
-            from published.cmc_signals as o
-            where p_known_at is null
-              and o.id = any (p_asset_ids)
-              and o.signal_id = p_signal_id
-            union all
-            select
-                k.id, k.ts, k.position_state, k.direction, k.entry_ts, k.feature_snapshot,
-                k.feature_version_hash
-            from unnest(p_asset_ids) as a (id)
-            cross join lateral signals.events(a.id, p_signal_id, p_known_at) as k
-            where p_known_at is not null
-        ) as s
+        from backtest._events(p_signal_id, p_asset_ids, p_known_at) as s
         where s.ts between v_from and v_to
     ) as e;
 
@@ -120,18 +177,7 @@ begin
         coalesce(array_agg(g.row_count order by g.id, g.year), '{}'),
         coalesce(array_agg(g.digest order by g.id, g.year), '{}')
     into segment_ids, segment_years, segment_rows, segment_digests
-    from (
-        select o.id, o.year, o.row_count, o.digest
-        from published.cmc_signal_segments as o
-        where p_known_at is null
-          and o.id = any (p_asset_ids)
-          and o.signal_id = p_signal_id
-        union all
-        select k.id, k.year, k.row_count, k.digest
-        from unnest(p_asset_ids) as a (id)
-        cross join lateral signals.segments(a.id, p_signal_id, p_known_at) as k
-        where p_known_at is not null
-    ) as g
+    from backtest._segments(p_signal_id, p_asset_ids, p_known_at) as g
     where v_to = 'infinity'
        or g.year <= extract(year from v_to at time zone 'UTC');
     return next;
