@@ -8,7 +8,7 @@ The tables hang on their run and go with it.
 from alembic import op
 
 revision = "20261123_backtest_tables"
-down_revision = "20261122_features_finding_rules"
+down_revision = "20261123_signals_tables"
 
 #: Name, type with constraint, and meaning.
 COST_MODELS = [
