@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import calendar
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -21,14 +20,25 @@ from ta_lab2 import charts
 from ta_lab2.backtest import report_rows
 from ta_lab2.backtest.report_rows import Month, Report
 from ta_lab2.backtest.runs import Metric, Run
+from ta_lab2.backtest.words import (
+    bare,
+    count,
+    day,
+    moment,
+    money,
+    percent,
+    price,
+    signed,
+    tone,
+    valued,
+    words,
+)
 from ta_lab2.charts import performance
 from ta_lab2.errors import Refused
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-MINUS: Final = "\N{MINUS SIGN}"
-_WORDS: Final = {"cagr": "CAGR", "var": "VaR"}
 _SIZINGS: Final = {
     "all_in": "all in",
     "fixed_fraction": "fixed fraction",
@@ -228,72 +238,3 @@ def _assumptions(run: Run, symbols: list[str]) -> list[tuple[str, str]]:
         ),
         ("A year", f"{run.annualisation_days} bars"),
     ]
-
-
-def words(name: str) -> str:
-    """Return a metric's name as one reads it: ``max_drawdown`` is Max drawdown."""
-    first, *rest = name.split("_")
-    return " ".join([_WORDS.get(first, first.capitalize()), *rest])
-
-
-def valued(metric: Metric) -> str:
-    """Return a metric's value in its unit; a dash where it is undefined."""
-    match metric.value, metric.unit:
-        case None, _:
-            return "\N{EN DASH}"
-        case value, "fraction":
-            return percent(value, 1)
-        case value, "count" | "days" | "bars":
-            return count(value) if value == int(value) else f"{value:,.1f}"
-        case value, _:
-            return f"{value:,.2f}".replace("-", MINUS)
-
-
-def percent(value: float | None, digits: int) -> str:
-    """Return a fraction as a percentage with a true minus; a dash where there is none."""
-    if value is None:
-        return "\N{EN DASH}"
-    return f"{value:,.{digits}%}".replace("-", MINUS)
-
-
-def bare(value: float, digits: int) -> str:
-    """Return a fraction as a percentage without its sign, for a table that says so above it."""
-    text = percent(value, digits).removesuffix("%")
-    return text.lstrip(MINUS) if set(text) <= set("-0.," + MINUS) else text
-
-
-def count(value: float) -> str:
-    """Return a whole number with its thousands parted."""
-    return f"{value:,.0f}"
-
-
-def money(value: float) -> str:
-    """Return an amount with cents."""
-    return f"{value:,.2f}".replace("-", MINUS)
-
-
-def signed(value: float) -> str:
-    """Return an amount with its sign, be it a plus."""
-    return f"{value:+,.2f}".replace("-", MINUS)
-
-
-def price(value: float) -> str:
-    """Return a price with at least six digits that count."""
-    return f"{value:,.2f}" if value >= 1000 else f"{value:.6g}"
-
-
-def tone(value: float | None) -> str:
-    """Return the class of a gain or a loss."""
-    if not value:
-        return ""
-    return "up" if value > 0 else "down"
-
-
-def day(value: datetime) -> str:
-    """Return the day of a bar's last millisecond, in UTC."""
-    return value.astimezone(UTC).date().isoformat()
-
-
-def moment(value: datetime) -> str:
-    """Return a moment in UTC, to the microsecond that tells versions apart."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f UTC")

@@ -37,11 +37,11 @@ class Month:
 class Drawdown:
     """A stretch below the peak; one that goes on has no recovery."""
 
-    depth: float
+    drawdown: float
     peak_ts: datetime
     trough_ts: datetime
     recovery_ts: datetime | None
-    days: int
+    days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +183,36 @@ def _months(conn: Connection, run_id: UUID) -> list[Month]:
     with conn.cursor(row_factory=class_row(Month)) as cursor:
         return cursor.execute(
             """
+            with of_year as (
+                select
+                    e.year,
+                    e.equity / nullif(lag(e.equity, 1, r.capital) over (order by e.year), 0) - 1
+                        as value
+                from (
+                    select
+                        extract(year from e.ts at time zone 'UTC')::integer as year,
+                        (array_agg(e.equity order by e.ts desc))[1] as equity
+                    from backtest.equity as e
+                    where e.run_id = %(run)s
+                    group by 1
+                ) as e
+                cross join backtest.runs as r
+                where r.run_id = %(run)s
+            ), known as (
+                select
+                    extract(year from m.month)::integer as year,
+                    extract(month from m.month)::integer as month,
+                    m.return_pct as value
+                from backtest.monthly_returns(%(run)s) as m
+                union all
+                select y.year, 0, y.value
+                from of_year as y
+            )
             select
-                m.year, m.month, m.return as value,
-                width_bucket(m.return, %(shades)s::float8[]) as shade
-            from backtest.monthly_returns(%(run)s) as m
-            order by m.year, m.month
+                k.year, k.month, k.value, width_bucket(k.value, %(shades)s::float8[]) as shade
+            from known as k
+            where k.value is not null
+            order by k.year, k.month
             """,
             {"run": run_id, "shades": list(_SHADES)},
         ).fetchall()
@@ -197,9 +222,9 @@ def _drawdowns(conn: Connection, run_id: UUID) -> list[Drawdown]:
     with conn.cursor(row_factory=class_row(Drawdown)) as cursor:
         return cursor.execute(
             """
-            select d.depth, d.peak_ts, d.trough_ts, d.recovery_ts, d.days
+            select d.drawdown, d.peak_ts, d.trough_ts, d.recovery_ts, d.days
             from backtest.drawdowns(%s, %s) as d
-            order by d.depth
+            order by d.drawdown, d.peak_ts
             """,
             (run_id, DRAWDOWNS),
         ).fetchall()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from psycopg import Connection
+from psycopg.errors import Diagnostic
 from psycopg.rows import class_row, scalar_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Placeholder
 
 from ta_lab2.backtest import errors as errors  # the classes of the SQLSTATEs that are raised here
-from ta_lab2.errors import Refused
+from ta_lab2.errors import Refused, translated
 
 _PREFIX: Final = re.compile(r"[0-9a-f-]{4,36}")
 
@@ -52,6 +54,26 @@ class Run:
     machinery_digest: bytes
     result_digest: bytes
     bars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A run in a list, with the metrics that one looks at first."""
+
+    run_id: UUID
+    created_at: datetime
+    label: str | None
+    signal_name: str
+    first_ts: datetime
+    last_ts: datetime
+    cost_model: str
+    status: str
+    symbols: list[str]
+    total_return: float | None
+    benchmark_return: float | None
+    sharpe: float | None
+    max_drawdown: float | None
+    trades: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +158,42 @@ def _unknown(word: str) -> Refused:
     )
 
 
-def listed(conn: Connection, limit: int) -> list[Run]:
-    """Return the latest runs, the last one first."""
-    with conn.cursor(row_factory=class_row(Run)) as cursor:
+def listed(
+    conn: Connection, *, label: str | None = None, best: bool = False, limit: int = 20
+) -> list[Listed]:
+    """Return the latest runs, the last one first, or the best, by Sharpe ratio."""
+    with conn.cursor(row_factory=class_row(Listed)) as cursor:
         return cursor.execute(
-            SQL(
-                "select {} from backtest.runs as r order by r.created_at desc, r.run_id limit %s"
-            ).format(_RUN),
-            (limit,),
+            """
+            select
+                r.run_id, r.created_at, r.label, r.signal_name, r.first_ts, r.last_ts,
+                r.cost_model, r.status,
+                array(
+                    select coalesce(a.symbol, u.id::text)
+                    from unnest(r.asset_ids) with ordinality as u (id, place)
+                    left join bars.dim_assets as a using (id)
+                    order by u.place
+                ) as symbols,
+                m.total_return, m.benchmark_return, m.sharpe, m.max_drawdown, m.trades
+            from backtest.runs as r
+            cross join lateral (
+                select
+                    max(v.value) filter (where v.metric = 'total_return') as total_return,
+                    max(v.value) filter (where v.metric = 'benchmark_return') as benchmark_return,
+                    max(v.value) filter (where v.metric = 'sharpe') as sharpe,
+                    max(v.value) filter (where v.metric = 'max_drawdown') as max_drawdown,
+                    max(v.value) filter (where v.metric = 'trades') as trades
+                from backtest.metrics as v
+                where v.run_id = r.run_id
+            ) as m
+            where %(label)s::text is null or r.label = %(label)s
+            order by
+                case when %(best)s then m.sharpe end desc nulls last,
+                r.created_at desc,
+                r.run_id
+            limit %(limit)s
+            """,
+            {"label": label, "best": best, "limit": limit},
         ).fetchall()
 
 
@@ -160,3 +210,77 @@ def metrics(conn: Connection, run_id: UUID) -> list[Metric]:
             """,
             (run_id,),
         ).fetchall()
+
+
+def start(conn: Connection, signal: str, **given: Any) -> UUID:
+    """Run a backtest of a signal and return its id.
+
+    Args:
+        conn: where; the run is stored whole or not at all.
+        signal: the signal's name.
+        given: arguments of ``run_backtest`` without their ``p_``; what is None is its default.
+    """
+    named = {name: value for name, value in given.items() if value is not None}
+    arguments = SQL(", ").join(
+        SQL("{} => {}").format(Identifier(f"p_{name}"), Placeholder(name)) for name in named
+    )
+    statement = SQL("call public.run_backtest(p_signal => {}, {}p_run_id => null)").format(
+        Placeholder("signal"), SQL("{}, ").format(arguments) if named else SQL("")
+    )
+    with translated(), conn.cursor(row_factory=scalar_row) as cursor:
+        cursor.execute(statement, {"signal": signal, **named})
+        run_id: UUID | None = cursor.fetchone()
+    assert run_id is not None
+    return run_id
+
+
+def compare(conn: Connection, a: UUID, b: UUID) -> list[Difference]:
+    """Return in what two runs differ, from their digests down to the candle."""
+    with translated(), conn.cursor(row_factory=class_row(Difference)) as cursor:
+        return cursor.execute(
+            """
+            select c.level, c.id, s.symbol, c.ts, c.what, c.a, c.b, c.detail
+            from backtest.compare_runs(%s, %s) with ordinality
+                as c (level, id, ts, what, a, b, detail, place)
+            left join bars.dim_assets as s on s.id = c.id
+            order by c.place
+            """,
+            (a, b),
+        ).fetchall()
+
+
+def validate(
+    conn: Connection,
+    run_id: UUID,
+    *,
+    mode: str = "strict",
+    tolerance: float = 0.0,
+    known_at: datetime | None = None,
+    on_notice: Callable[[str], None] = lambda _: None,
+) -> str:
+    """Repeat a run without storing it and return the verdict; notices go to ``on_notice``.
+
+    The connection must be in autocommit mode: an alert is committed before the error is raised.
+    """
+    if not conn.autocommit:
+        raise ValueError("validate needs an autocommit connection")
+
+    def heard(diag: Diagnostic) -> None:
+        on_notice(diag.message_primary or "")
+
+    conn.add_notice_handler(heard)
+    try:
+        with translated(), conn.cursor(row_factory=scalar_row) as cursor:
+            cursor.execute(
+                """
+                call public.validate_backtest_reproducibility(
+                    p_run_id => %s, p_mode => %s, p_tolerance => %s, p_known_at => %s
+                )
+                """,
+                (run_id, mode, tolerance, known_at),
+            )
+            verdict: str | None = cursor.fetchone()
+    finally:
+        conn.remove_notice_handler(heard)
+    assert verdict is not None
+    return verdict

@@ -12,29 +12,30 @@
 -- bar on which they differ; those that the signal reads come first.
 -- Runs of different signals have segments of other columns: between them, data are not compared.
 --
--- requires: functions/bars/prices_as_of.sql, functions/features/as_of.sql
+-- requires: functions/backtest/require_run.sql, functions/bars/prices_as_of.sql, functions/features/as_of.sql
 
-create or replace function backtest._run(p_run_id uuid)
-returns backtest.runs
+create or replace function backtest._told_signals(p_run backtest.runs, p_id integer)
+returns table (ts timestamptz, position_state text, told text)
 language plpgsql
-stable parallel safe
+stable parallel unsafe
 as $$
-declare
-    v_run backtest.runs;
 begin
-    select r.* into v_run from backtest.runs as r where r.run_id = p_run_id;
-    if not found then
-        raise exception 'there is no run %', coalesce(p_run_id::text, 'null')
-            using errcode = 'TA640',
-                  detail = format('%s runs are stored.', (select count(*) from backtest.runs)),
-                  hint = '`select run_id, label, created_at from backtest.runs` lists them.';
-    end if;
-    return v_run;
+    return query
+    select
+        e.ts, e.position_state,
+        case
+            when e.position_state = 'open' then format('enter %s at %s', e.direction, e.entry_price)
+            else format(
+                'leave %s of %s at %s, pnl %s', e.direction, e.entry_ts::date, e.exit_price, e.pnl_pct
+            )
+        end
+    from signals.events(p_id, p_run.signal_id, p_run.data_at) as e
+    where e.ts between p_run.first_ts and p_run.last_ts;
 end
 $$;
 
-comment on function backtest._run(uuid) is
-    'Private: a run by its id; an error where there is none.';
+comment on function backtest._told_signals(backtest.runs, integer) is
+    'Private: the signals of an asset in a run''s range as they were known then, each in words.';
 
 create or replace function backtest._segment_differences(p_a backtest.runs, p_b backtest.runs, p_id integer, p_year integer)
 returns table (level text, id integer, ts timestamptz, what text, a text, b text, detail text)
@@ -139,28 +140,120 @@ $$;
 comment on function backtest._segment_differences(backtest.runs, backtest.runs, integer, integer) is
     'Private: candles, features and signals of an asset-year that differ between the moments of two runs.';
 
-create or replace function backtest._told_signals(p_run backtest.runs, p_id integer)
-returns table (ts timestamptz, position_state text, told text)
+create or replace function backtest._machinery_parts(p_machinery jsonb)
+returns table (part text, name text, value text)
+language sql
+immutable parallel safe
+as $$
+select p.key, e.key, e.value
+from jsonb_each(p_machinery) as p
+cross join lateral jsonb_each_text(p.value) as e
+$$;
+
+comment on function backtest._machinery_parts(jsonb) is
+    'Private: what a run''s machinery is made of, one part a row: routines, versions, arithmetic.';
+
+create or replace function backtest._input_differences(p_a backtest.runs, p_b backtest.runs)
+returns table (level text, id integer, ts timestamptz, what text, a text, b text, detail text)
 language plpgsql
 stable parallel unsafe
 as $$
+declare
+    -- What a run is told apart by, or what came out: no setting.
+    c_no_setting constant text[] := '{
+        run_id,created_at,label,params,signal_id,params_digest,first_ts,last_ts,known_at,data_at,status,
+        inputs_digest,machinery_digest,result_digest,machinery,bars,duration
+    }';
+    v_segment record;
 begin
     return query
+    select 'setting', null::integer, null::timestamptz, k.name, s.a ->> k.name, s.b ->> k.name, null::text
+    from (
+        select
+            to_jsonb(p_a) - c_no_setting || p_a.params as a,
+            to_jsonb(p_b) - c_no_setting || p_b.params as b
+    ) as s
+    cross join lateral jsonb_object_keys(s.a || s.b) as k (name)
+    where s.a -> k.name is distinct from s.b -> k.name
+    order by k.name;
+
+    return query
     select
-        e.ts, e.position_state,
+        'routine', null::integer, null::timestamptz, coalesce(x.name, y.name), x.value, y.value,
+        coalesce(x.part, y.part)
+    from backtest._machinery_parts(p_a.machinery) as x
+    full join backtest._machinery_parts(p_b.machinery) as y on y.part = x.part and y.name = x.name
+    where x.value is distinct from y.value
+    order by coalesce(x.part, y.part) desc, coalesce(x.name, y.name);
+
+    if p_a.data_at <> p_b.data_at then
+        return query
+        select
+            'data', null::integer, null::timestamptz, 'as of', p_a.data_at::text, p_b.data_at::text,
+            null::text;
+    end if;
+
+    if p_a.params_digest <> p_b.params_digest then
+        return query
+        select
+            'segment', null::integer, null::timestamptz, 'not compared', null::text, null::text,
+            'segments of different signals hold other columns';
+        return;
+    end if;
+    select
+        coalesce(x.id, y.id) as id, coalesce(x.year, y.year) as year,
+        encode(x.digest, 'hex') as a, encode(y.digest, 'hex') as b,
+        format(
+            '%s, %s and %s rows; %s segments differ', coalesce(x.year, y.year),
+            coalesce(x.row_count, 0), coalesce(y.row_count, 0), count(*) over ()
+        ) as detail
+    into v_segment
+    from (select s.* from backtest.run_segments as s where s.run_id = p_a.run_id) as x
+    full join (select s.* from backtest.run_segments as s where s.run_id = p_b.run_id) as y
+        on y.id = x.id and y.year = x.year
+    where x.digest is distinct from y.digest
+    order by coalesce(x.year, y.year), coalesce(x.id, y.id)
+    limit 1;
+    if not found then
+        return;
+    end if;
+    return query
+    select
+        'segment', v_segment.id, make_timestamptz(v_segment.year, 1, 1, 0, 0, 0, 'UTC'),
         case
-            when e.position_state = 'open' then format('enter %s at %s', e.direction, e.entry_price)
-            else format(
-                'leave %s of %s at %s, pnl %s', e.direction, e.entry_ts::date, e.exit_price, e.pnl_pct
-            )
-        end
-    from signals.events(p_id, p_run.signal_id, p_run.data_at) as e
-    where e.ts between p_run.first_ts and p_run.last_ts;
+            when v_segment.a is null then 'only in b'
+            when v_segment.b is null then 'only in a'
+            else 'first difference'
+        end,
+        v_segment.a, v_segment.b, v_segment.detail;
+    if v_segment.id = any (p_a.asset_ids) and v_segment.id = any (p_b.asset_ids) then
+        return query
+        select s.* from backtest._segment_differences(p_a, p_b, v_segment.id, v_segment.year) as s;
+    end if;
 end
 $$;
 
-comment on function backtest._told_signals(backtest.runs, integer) is
-    'Private: the signals of an asset in a run''s range as they were known then, each in words.';
+comment on function backtest._input_differences(backtest.runs, backtest.runs) is
+    'Private: settings, routines, and the data of the first segment in which two runs differ.';
+
+create or replace function backtest._told_trade(p_trade backtest.trades)
+returns text
+language sql
+immutable parallel safe
+as $$
+select
+    case
+        when p_trade.run_id is null then null
+        else format(
+            '%s %s at %s, %s, net %s', p_trade.direction, p_trade.entry_ts::date, p_trade.entry_price,
+            coalesce(format('left %s at %s', p_trade.exit_ts::date, p_trade.exit_price), 'open'),
+            p_trade.net_pnl
+        )
+    end
+$$;
+
+comment on function backtest._told_trade(backtest.trades) is
+    'Private: a trade in words; null for none.';
 
 create or replace function backtest._result_differences(p_a uuid, p_b uuid)
 returns table (level text, id integer, ts timestamptz, what text, a text, b text, detail text)
@@ -226,25 +319,6 @@ $$;
 comment on function backtest._result_differences(uuid, uuid) is
     'Private: trades, equity and metrics in which two runs differ.';
 
-create or replace function backtest._told_trade(p_trade backtest.trades)
-returns text
-language sql
-immutable parallel safe
-as $$
-select
-    case
-        when p_trade.run_id is null then null
-        else format(
-            '%s %s at %s, %s, net %s', p_trade.direction, p_trade.entry_ts::date, p_trade.entry_price,
-            coalesce(format('left %s at %s', p_trade.exit_ts::date, p_trade.exit_price), 'open'),
-            p_trade.net_pnl
-        )
-    end
-$$;
-
-comment on function backtest._told_trade(backtest.trades) is
-    'Private: a trade in words; null for none.';
-
 create or replace function backtest.compare_runs(p_a uuid, p_b uuid)
 returns table (level text, id integer, ts timestamptz, what text, a text, b text, detail text)
 language plpgsql
@@ -252,14 +326,8 @@ stable parallel unsafe
 set timezone = 'UTC'
 as $$
 declare
-    -- What a run is told apart by, or what came out: no setting.
-    c_no_setting constant text[] := '{
-        run_id,created_at,label,params,signal_id,params_digest,first_ts,last_ts,known_at,data_at,status,
-        inputs_digest,machinery_digest,result_digest,machinery,bars,duration
-    }';
-    v_a       backtest.runs := backtest._run(p_a);
-    v_b       backtest.runs := backtest._run(p_b);
-    v_segment record;
+    v_a backtest.runs := backtest.require_run(p_a);
+    v_b backtest.runs := backtest.require_run(p_b);
 begin
     return query
     select
@@ -273,60 +341,7 @@ begin
     ) as d (level, a, b, detail);
 
     return query
-    select 'setting', null::integer, null::timestamptz, k.name, s.a ->> k.name, s.b ->> k.name, null::text
-    from (
-        select
-            to_jsonb(v_a) - c_no_setting || v_a.params as a,
-            to_jsonb(v_b) - c_no_setting || v_b.params as b
-    ) as s
-    cross join lateral jsonb_object_keys(s.a || s.b) as k (name)
-    where s.a -> k.name is distinct from s.b -> k.name
-    order by k.name;
-
-    return query
-    select 'routine', null::integer, null::timestamptz, k.name, v_a.machinery ->> k.name, v_b.machinery ->> k.name, null::text
-    from jsonb_object_keys(v_a.machinery || v_b.machinery) as k (name)
-    where v_a.machinery -> k.name is distinct from v_b.machinery -> k.name
-    order by k.name;
-
-    if v_a.data_at <> v_b.data_at then
-        return query
-        select 'data', null::integer, null::timestamptz, 'as of', v_a.data_at::text, v_b.data_at::text, null::text;
-    end if;
-
-    if v_a.params_digest <> v_b.params_digest then
-        return query
-        select
-            'segment', null::integer, null::timestamptz, 'not compared', null::text, null::text,
-            'the segments of different signals hold other columns';
-    else
-        select
-            coalesce(x.id, y.id) as id, coalesce(x.year, y.year) as year,
-            encode(x.digest, 'hex') as a, encode(y.digest, 'hex') as b,
-            format(
-                '%s, %s and %s rows; %s segments differ', coalesce(x.year, y.year),
-                coalesce(x.row_count, 0), coalesce(y.row_count, 0), count(*) over ()
-            ) as detail
-        into v_segment
-        from (select s.* from backtest.run_segments as s where s.run_id = p_a) as x
-        full join (select s.* from backtest.run_segments as s where s.run_id = p_b) as y
-            on y.id = x.id and y.year = x.year
-        where x.digest is distinct from y.digest
-        order by coalesce(x.year, y.year), coalesce(x.id, y.id)
-        limit 1;
-        if found then
-            return query
-            select
-                'segment', v_segment.id, make_timestamptz(v_segment.year, 1, 1, 0, 0, 0, 'UTC'),
-                case when v_segment.a is null then 'only in b' when v_segment.b is null then 'only in a' else 'first difference' end,
-                v_segment.a, v_segment.b, v_segment.detail;
-            if v_segment.id = any (v_a.asset_ids) and v_segment.id = any (v_b.asset_ids) then
-                return query
-                select s.* from backtest._segment_differences(v_a, v_b, v_segment.id, v_segment.year) as s;
-            end if;
-        end if;
-    end if;
-
+    select i.* from backtest._input_differences(v_a, v_b) as i;
     if v_a.result_digest <> v_b.result_digest then
         return query
         select r.* from backtest._result_differences(p_a, p_b) as r;
