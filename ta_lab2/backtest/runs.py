@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, Rollback
 from psycopg.errors import Diagnostic
 from psycopg.rows import class_row, scalar_row
 from psycopg.sql import SQL, Identifier, Placeholder
@@ -158,42 +158,78 @@ def _unknown(word: str) -> Refused:
     )
 
 
-def listed(
-    conn: Connection, *, label: str | None = None, best: bool = False, limit: int = 20
+def listed(conn: Connection, *, label: str | None = None, limit: int = 20) -> list[Listed]:
+    """Return the latest runs, the last one first."""
+    return _listed(
+        conn,
+        """
+        select r.run_id, row_number() over (order by r.created_at desc, r.run_id) as place
+        from backtest.runs as r
+        where %(label)s::text is null or r.label = %(label)s
+        order by place
+        limit %(limit)s
+        """,
+        label=label,
+        limit=limit,
+    )
+
+
+def ranked(
+    conn: Connection,
+    *,
+    label: str | None = None,
+    limit: int = 20,
+    run_ids: Sequence[UUID] | None = None,
 ) -> list[Listed]:
-    """Return the latest runs, the last one first, or the best, by Sharpe ratio."""
+    """Return the latest run of each strategy, the highest Sharpe ratio first; of some runs only."""
+    return _listed(
+        conn,
+        """
+        select k.run_id, k.place
+        from backtest.ranking(%(label)s) as k
+        where %(ids)s::uuid[] is null or k.run_id = any (%(ids)s)
+        order by k.place
+        limit %(limit)s
+        """,
+        label=label,
+        limit=limit,
+        ids=None if run_ids is None else list(run_ids),
+    )
+
+
+def _listed(conn: Connection, chosen: LiteralString, **given: Any) -> list[Listed]:
+    """Return the runs that a query chooses, in the order of its places."""
     with conn.cursor(row_factory=class_row(Listed)) as cursor:
         return cursor.execute(
-            """
-            select
-                r.run_id, r.created_at, r.label, r.signal_name, r.first_ts, r.last_ts,
-                r.cost_model, r.status,
-                array(
-                    select coalesce(a.symbol, u.id::text)
-                    from unnest(r.asset_ids) with ordinality as u (id, place)
-                    left join bars.dim_assets as a using (id)
-                    order by u.place
-                ) as symbols,
-                m.total_return, m.benchmark_return, m.sharpe, m.max_drawdown, m.trades
-            from backtest.runs as r
-            cross join lateral (
+            SQL(
+                """
                 select
-                    max(v.value) filter (where v.metric = 'total_return') as total_return,
-                    max(v.value) filter (where v.metric = 'benchmark_return') as benchmark_return,
-                    max(v.value) filter (where v.metric = 'sharpe') as sharpe,
-                    max(v.value) filter (where v.metric = 'max_drawdown') as max_drawdown,
-                    max(v.value) filter (where v.metric = 'trades') as trades
-                from backtest.metrics as v
-                where v.run_id = r.run_id
-            ) as m
-            where %(label)s::text is null or r.label = %(label)s
-            order by
-                case when %(best)s then m.sharpe end desc nulls last,
-                r.created_at desc,
-                r.run_id
-            limit %(limit)s
-            """,
-            {"label": label, "best": best, "limit": limit},
+                    r.run_id, r.created_at, r.label, r.signal_name, r.first_ts, r.last_ts,
+                    r.cost_model, r.status,
+                    array(
+                        select coalesce(a.symbol, u.id::text)
+                        from unnest(r.asset_ids) with ordinality as u (id, place)
+                        left join bars.dim_assets as a using (id)
+                        order by u.place
+                    ) as symbols,
+                    m.total_return, m.benchmark_return, m.sharpe, m.max_drawdown, m.trades
+                from ({}) as c
+                join backtest.runs as r using (run_id)
+                cross join lateral (
+                    select
+                        max(v.value) filter (where v.metric = 'total_return') as total_return,
+                        max(v.value) filter (where v.metric = 'benchmark_return')
+                            as benchmark_return,
+                        max(v.value) filter (where v.metric = 'sharpe') as sharpe,
+                        max(v.value) filter (where v.metric = 'max_drawdown') as max_drawdown,
+                        max(v.value) filter (where v.metric = 'trades') as trades
+                    from backtest.metrics as v
+                    where v.run_id = r.run_id
+                ) as m
+                order by c.place
+                """
+            ).format(SQL(chosen)),
+            given,
         ).fetchall()
 
 
@@ -209,6 +245,19 @@ def metrics(conn: Connection, run_id: UUID) -> list[Metric]:
             order by d.place
             """,
             (run_id,),
+        ).fetchall()
+
+
+def signals(conn: Connection) -> list[str]:
+    """Return the names of the signals that are worked out, by id."""
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(
+            """
+            select s.signal_name
+            from signals.dim_signals as s
+            where s.is_active
+            order by s.signal_id
+            """
         ).fetchall()
 
 
@@ -232,6 +281,45 @@ def start(conn: Connection, signal: str, **given: Any) -> UUID:
         run_id: UUID | None = cursor.fetchone()
     assert run_id is not None
     return run_id
+
+
+def once(conn: Connection, signal: str, *, label: str, **given: Any) -> UUID:
+    """Return the run of this label that has these inputs and this machinery; run it if none has."""
+    with conn.transaction() as attempt:
+        made = start(conn, signal, label=label, **given)
+        standing = conn.execute(
+            """
+            select o.run_id
+            from backtest.runs as n
+            join backtest.runs as o
+                on o.label = n.label
+                and o.signal_id = n.signal_id
+                and o.inputs_digest = n.inputs_digest
+                and o.machinery_digest = n.machinery_digest
+                and o.run_id <> n.run_id
+            where n.run_id = %s
+            order by o.created_at, o.run_id
+            limit 1
+            """,
+            (made,),
+        ).fetchone()
+        if standing:
+            raise Rollback(attempt)
+    return standing[0] if standing else made
+
+
+def with_label(conn: Connection, label: str) -> dict[str, UUID]:
+    """Return the latest run of each signal that has this label, by the signal's name."""
+    found = conn.execute(
+        """
+        select distinct on (r.signal_name) r.signal_name, r.run_id
+        from backtest.runs as r
+        where r.label = %s
+        order by r.signal_name, r.created_at desc, r.run_id
+        """,
+        (label,),
+    )
+    return dict(found.fetchall())
 
 
 def compare(conn: Connection, a: UUID, b: UUID) -> list[Difference]:

@@ -126,12 +126,15 @@ def _end(given: date | datetime | None) -> datetime | None:
 @app.command("list")
 def list_(
     label: Annotated[str | None, typer.Option(help="Only runs with this label.")] = None,
-    best: Annotated[bool, typer.Option("--best", help="The highest Sharpe ratio first.")] = False,
+    best: Annotated[
+        bool,
+        typer.Option("--best", help="The latest of each strategy, the highest Sharpe ratio first."),
+    ] = False,
     last: Annotated[int, typer.Option("--last", min=1, metavar="N", help="How many.")] = 20,
 ) -> None:
     """List the last runs, or the best."""
     with _connect() as conn:
-        found = runs.listed(conn, label=label, best=best, limit=last)
+        found = (runs.ranked if best else runs.listed)(conn, label=label, limit=last)
     if found:
         console.out.print(table(found))
     else:
