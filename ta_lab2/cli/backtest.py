@@ -141,8 +141,8 @@ def list_(
         console.say("no run yet; try `ta-lab2 backtest run ema_21_50_long`")
 
 
-def table(found: Sequence[Listed]) -> Table:
-    """Return the runs as a table, one a line."""
+def table(found: Sequence[Listed], *, labels: bool = True) -> Table:
+    """Return the runs as a table, one a line, with what the user calls them."""
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     made.add_column("\nrun", no_wrap=True)
     made.add_column("\nsignal", overflow="fold")
@@ -150,7 +150,9 @@ def table(found: Sequence[Listed]) -> Table:
     for name in ("total\nreturn", "buy and\nhold", "\nSharpe", "max\ndrawdown", "\ntrades"):
         made.add_column(name, justify="right", no_wrap=True)
     for each in found:
-        signal = escape(each.signal_name) + (f" [dim]{escape(each.label)}[/]" if each.label else "")
+        signal = escape(each.signal_name)
+        if labels and each.label:
+            signal += f" [dim]{escape(each.label)}[/]"
         symbols = each.symbols if len(each.symbols) <= 2 else [f"{len(each.symbols)} assets"]
         made.add_row(
             str(each.run_id)[:8],
@@ -253,7 +255,7 @@ def _line(each: Difference) -> str:
     asset = each.symbol or (str(each.id) if each.id else "")
     where = " ".join(filter(None, [asset, day(each.ts) if each.ts else ""]))
     if each.level == "segment":
-        return f"{where}: {each.what} ({each.detail})"
+        return f"{asset} {each.what}: {each.detail}".strip()
     values = ""
     if each.a is not None and each.b is not None:
         values = f"{_short(each.a)} -> {_short(each.b)}"

@@ -26,7 +26,6 @@ from ta_lab2.bars import ingest
 from ta_lab2.bars.formats import PriceFile
 from ta_lab2.bars.queries import Counts
 from ta_lab2.cli import backtest, console, report
-from ta_lab2.cli import regimes as regimes_command
 from ta_lab2.cli.db import chosen
 from ta_lab2.db.migrate import migrate
 from ta_lab2.db.runtime import Yours, databases
@@ -116,7 +115,7 @@ def demo(
         if not files:
             _explain_the_revision(conn, made)
         console.out.print(f"[bold]Strategies over {_assets(asset_ids)}, realistic costs[/]")
-        console.out.print(backtest.table(ranked))
+        console.out.print(backtest.table(ranked, labels=False))
     console.out.print(f"chart: {picture}", markup=False)
     console.out.print(f"report: {page}", markup=False)
     _show_the_way(app.dbname)
@@ -283,8 +282,16 @@ def _show_regimes(conn: psycopg.Connection, symbols: Sequence[str]) -> None:
     """Print the last regimes of some assets, and what they allow."""
     found = regimes.latest(conn, symbols)
     if found:
-        console.out.print("[bold]Regimes on the last day[/]")
-        console.out.print(regimes_command.table(found))
+        made = Table(
+            box=box.SIMPLE_HEAD, title="Regimes: trend, volatility, liquidity", title_justify="left",
+            title_style="bold", padding=(0, 1, 0, 0),
+        )  # fmt: skip
+        for name in ("symbol", "last day", "days", "weeks", "allowed"):
+            made.add_column(name, no_wrap=name != "allowed")
+        for row in found:
+            allowed = "stand down" if row.stand_down else ", ".join(row.setups)
+            made.add_row(escape(row.symbol), str(row.day), row.l2_key, row.l1_key, allowed)
+        console.out.print(made)
 
 
 def _explain_the_revision(conn: psycopg.Connection, made: dict[str, UUID]) -> None:
