@@ -283,14 +283,17 @@ def _show_regimes(conn: psycopg.Connection, symbols: Sequence[str]) -> None:
     found = regimes.latest(conn, symbols)
     if found:
         made = Table(
-            box=box.SIMPLE_HEAD, title="Regimes: trend, volatility, liquidity", title_justify="left",
-            title_style="bold", padding=(0, 1, 0, 0),
-        )  # fmt: skip
-        for name in ("symbol", "last day", "days", "weeks", "allowed"):
-            made.add_column(name, no_wrap=name != "allowed")
+            box=box.SIMPLE_HEAD,
+            title="Last regimes: trend, volatility, liquidity",
+            title_justify="left",
+            title_style="bold",
+            padding=(0, 1, 0, 0),
+        )
+        for name in ("symbol", "of the days", "of the weeks", "allowed"):
+            made.add_column(name, overflow="fold")
         for row in found:
             allowed = "stand down" if row.stand_down else ", ".join(row.setups)
-            made.add_row(escape(row.symbol), str(row.day), row.l2_key, row.l1_key, allowed)
+            made.add_row(escape(row.symbol), row.l2_key, row.l1_key, allowed)
         console.out.print(made)
 
 
