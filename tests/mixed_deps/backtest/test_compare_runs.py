@@ -1,4 +1,4 @@
-"""``backtest.compare_runs``: what it names is what was changed, held against the tables themselves."""
+"""``backtest.compare_runs``: what it names is what was changed, held against the tables."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ SIGNAL = "ema_9_21_long"
 ASSETS = [1, 2]
 #: A day with a candle in the second year of the history, and what its close becomes.
 REVISED, FACTOR = 200, 1.4
+VALUES = ("open", "high", "low", "close", "volume", "market_cap")
 
 
 def refresh(conn):
@@ -51,9 +52,11 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(server_url, template):
-    with servers.copy(server_url, "compare", template=template) as conninfo:
-        with psycopg.connect(conninfo, autocommit=True) as conn:
-            yield Pair(conn)
+    with (
+        servers.copy(server_url, "compare", template=template) as conninfo,
+        psycopg.connect(conninfo, autocommit=True) as conn,
+    ):
+        yield Pair(conn)
 
 
 @pytest.fixture
@@ -74,19 +77,8 @@ def test_a_run_differs_from_itself_and_from_its_repeat_in_nothing(pair, conn):
 
 def test_levels_come_in_their_order(pair):
     order = [
-        "inputs",
-        "machinery",
-        "result",
-        "setting",
-        "routine",
-        "data",
-        "segment",
-        "candle",
-        "feature",
-        "signal",
-        "trade",
-        "equity",
-        "metric",
+        *("inputs", "machinery", "result", "setting", "routine", "data", "segment", "candle"),
+        *("feature", "signal", "trade", "equity", "metric"),
     ]
     levels = [order.index(each.level) for each in pair.found]
     assert levels == sorted(levels)
@@ -118,14 +110,7 @@ def test_the_revised_candle_is_named_with_its_old_and_its_new_values(pair):
     old = contract.candle(2, REVISED, pair.closes[REVISED], 1)
     new = contract.candle(2, REVISED, pair.closes[REVISED] * FACTOR, 1)
     expected = {
-        name: (a, b)
-        for name, a, b in zip(
-            ("open", "high", "low", "close", "volume", "market_cap"),
-            old[2:8],
-            new[2:8],
-            strict=True,
-        )
-        if a != b
+        name: (a, b) for name, a, b in zip(VALUES, old[2:8], new[2:8], strict=True) if a != b
     }
     found = {each.what: (float(each.a), float(each.b)) for each in pair.level("candle")}
     assert found == expected
@@ -153,9 +138,7 @@ def test_each_feature_is_named_with_the_first_bar_on_which_it_differs(pair):
     expected, days = {}, {}
     for ts, before, now in rows:
         for name in before:
-            if before[name] != now[name] and name not in {
-                "open", "high", "low", "close", "volume", "market_cap", "extra",
-            }:  # fmt: skip
+            if before[name] != now[name] and name not in {*VALUES, "extra"}:
                 expected.setdefault(name, (ts, before[name], now[name]))
                 days[name] = days.get(name, 0) + 1
     found = pair.level("feature")
@@ -179,12 +162,12 @@ def test_the_signals_are_those_that_came_went_or_changed(pair):
     rows = pair.conn.execute(
         f"""
         select coalesce(x.ts, y.ts), x.ts is not null, y.ts is not null
-        from (select * from cmc_signals_before where id = 2 and signal_name_of = %s) as x
+        from (select * from cmc_signals_before where id = 2 and signal_id = %s) as x
         full join (select * from signals.cmc_signals where id = 2 and signal_id = %s) as y
             using (ts, position_state)
         where ({", ".join("x." + c for c in columns.split(", "))})
             is distinct from ({", ".join("y." + c for c in columns.split(", "))})
-        """.replace("signal_name_of", "signal_id"),
+        """,
         (1, 1),
     ).fetchall()
     assert rows, "the revision moves a signal"

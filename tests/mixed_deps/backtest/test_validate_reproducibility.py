@@ -1,4 +1,4 @@
-"""``validate_backtest_reproducibility``: repeats, stores nothing, and is loud about what differs."""
+"""``validate_backtest_reproducibility``: it stores nothing and is loud about what differs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from ta_lab2.backtest import errors, runs
 from tests.support import contract
-from tests.support.plpython import SQL
 
 SIGNAL = "ema_9_21_long"
 
@@ -122,8 +121,6 @@ def test_the_same_failure_again_is_the_same_alert(conn, revised):
 
 def plant(conn, factor):
     """Let a new version of the engine end with another equity than the one that ran."""
-    path = SQL / "functions/backtest/result_digest.sql"
-    assert path.exists()
     conn.execute(
         """
         create function public.bend() returns trigger language plpgsql as $$
