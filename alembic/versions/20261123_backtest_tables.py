@@ -2,13 +2,17 @@
 
 A run keeps all that it was made from: parameters, costs and the list of assets are copies, so that what
 is changed or deleted later leaves it readable. Its id is a uuid: runs of two machines never collide.
-The tables hang on their run and go with it.
+The tables hang on their run and go with it. The run's own row comes last, with the digest of what the others
+hold; equity has no foreign key, because looking the run up for every row takes twice as long as
+writing the rows: a trigger takes them away with their run.
 """
 
 from alembic import op
 
 revision = "20261123_backtest_tables"
 down_revision = "20261123_signals_tables"
+
+OF_A_RUN = "uuid not null references backtest.runs on delete cascade deferrable initially deferred"
 
 #: Name, type with constraint, and meaning.
 COST_MODELS = [
@@ -113,7 +117,7 @@ RUNS = [
 ]
 
 TRADES = [
-    ("run_id", "uuid not null references backtest.runs on delete cascade", "The run."),
+    ("run_id", OF_A_RUN, "The run."),
     ("trade_no", "integer not null", "From 1, in the order of entries."),
     ("id", "integer not null", "The asset."),
     ("direction", "text not null check (direction in (''long'', ''short''))", "long or short."),
@@ -156,7 +160,7 @@ TRADES = [
 ]
 
 EQUITY = [
-    ("run_id", "uuid not null references backtest.runs on delete cascade", "The run."),
+    ("run_id", "uuid not null", "The run."),
     ("ts", "timestamptz not null", "A bar of any of its assets."),
     ("cash", "double precision not null", "Cash at its close."),
     ("positions", "double precision not null", "Positions marked to their last closes; shorts are negative."),
@@ -184,13 +188,13 @@ DIM_METRICS = [
 ]
 
 METRICS = [
-    ("run_id", "uuid not null references backtest.runs on delete cascade", "The run."),
+    ("run_id", OF_A_RUN, "The run."),
     ("metric", "text not null references backtest.dim_metrics", "Which one."),
     ("value", "double precision", "Its value; null: undefined for this run."),
 ]
 
 RUN_SEGMENTS = [
-    ("run_id", "uuid not null references backtest.runs on delete cascade", "The run."),
+    ("run_id", OF_A_RUN, "The run."),
     ("id", "integer not null", "The asset."),
     ("year", "integer not null", "The calendar year, in UTC."),
     ("row_count", "integer not null check (row_count > 0)", "Rows of it."),
@@ -225,7 +229,7 @@ TABLES = {
         ", primary key (run_id, ts)",
         "The account of a run at each close.",
         "backtest_equity",
-        "insert",
+        "insert, delete",
     ),
     "dim_metrics": (
         DIM_METRICS,
@@ -315,9 +319,6 @@ def upgrade() -> None:
     """)
     op.execute("create index on backtest.runs (label, created_at)")
     op.execute("create index on backtest.runs (signal_id, created_at)")
-    # A run reads its candles as research does: what is published, and nothing that wasn't available.
-    op.execute("grant usage on schema published to ta_lab2_research")
-    op.execute("grant select on published.cmc_price_histories7 to ta_lab2_research")
     op.execute("""
         insert into ta_meta.table_class (schema_name, table_name, class)
         values ('backtest', 'cost_models', 'dim'),
@@ -335,7 +336,6 @@ def downgrade() -> None:
         for routine in routines:
             op.execute(f"drop routine if exists {routine} cascade")
         op.execute(f"delete from ta_meta.routine_file as f where f.path = '{path}'")
-    op.execute("revoke select on published.cmc_price_histories7 from ta_lab2_research")
     for table in reversed(TABLES):
         op.execute(f"drop view published.{TABLES[table][3]}")
         op.execute(f"drop table backtest.{table}")

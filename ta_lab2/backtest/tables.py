@@ -77,7 +77,8 @@ runs = Table(
 
 
 def _run() -> Column[object]:
-    return Column("run_id", Uuid, ForeignKey(runs.c.run_id, ondelete="CASCADE"), primary_key=True)
+    key = ForeignKey(runs.c.run_id, ondelete="CASCADE", deferrable=True, initially="DEFERRED")
+    return Column("run_id", Uuid, key, primary_key=True)
 
 
 trades = Table(
@@ -110,7 +111,7 @@ trades = Table(
 equity = Table(
     "equity",
     metadata,
-    _run(),
+    Column("run_id", Uuid, primary_key=True),
     Column("ts", _STAMP, primary_key=True),
     *(
         Column(name, Double, nullable=False)
