@@ -38,7 +38,7 @@ _LEVELS: Final = {
     "feature": "features of it, from the first bar on which they differ",
     "signal": "signals from it on",
     "trade": "trades",
-    "equity": "equity",
+    "equity": "equity, from the first bar on which it differs",
     "metric": "metrics",
 }
 

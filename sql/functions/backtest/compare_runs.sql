@@ -296,15 +296,22 @@ begin
 
     return query
     with pair as (
-        select coalesce(x.ts, y.ts) as ts, x.equity as a, y.equity as b, count(*) over () as bars
+        select
+            coalesce(x.ts, y.ts) as ts, v.place, v.what, v.a, v.b,
+            count(*) over (partition by v.what) as bars,
+            row_number() over (partition by v.what order by coalesce(x.ts, y.ts)) as bar
         from (select e.* from backtest.equity as e where e.run_id = p_a) as x
         full join (select e.* from backtest.equity as e where e.run_id = p_b) as y on y.ts = x.ts
-        where x.equity is distinct from y.equity
+        cross join lateral (
+            values (1, 'equity', x.equity, y.equity), (2, 'benchmark', x.benchmark, y.benchmark)
+        ) as v (place, what, a, b)
+        where v.a is distinct from v.b
     )
-    select 'equity', null::integer, p.ts, 'first difference', p.a::text, p.b::text, format('%s bars differ', p.bars)
+    select
+        'equity', null::integer, p.ts, p.what, p.a::text, p.b::text, format('the first of %s bars', p.bars)
     from pair as p
-    order by p.ts
-    limit 1;
+    where p.bar = 1
+    order by p.place;
 
     return query
     select 'metric', null::integer, null::timestamptz, d.metric, x.value::text, y.value::text, null::text

@@ -13,6 +13,8 @@ from tests.support import contract, prices, servers
 
 SIGNAL = "ema_9_21_long"
 ASSETS = [1, 2]
+#: Half of the cash for an entry, so that both assets are traded.
+BOTH = {"asset_ids": ASSETS, "sizing": "fixed_fraction", "fraction": 0.5}
 #: A day with a candle in the second year of the history, and what its close becomes.
 REVISED, FACTOR = 200, 1.4
 VALUES = ("open", "high", "low", "close", "volume", "market_cap")
@@ -25,7 +27,15 @@ def refresh(conn):
 
 
 def start(conn, **given):
-    return runs.start(conn, given.pop("signal", SIGNAL), **{"asset_ids": ASSETS, **given})
+    return runs.start(conn, given.pop("signal", SIGNAL), **{**BOTH, **given})
+
+
+def closes(asset):
+    """Stairs with some noise, of another rhythm for each asset."""
+    return {
+        n: 100 + 20 * ((n // (11 + 6 * asset)) % 3) + (n * 7919 * asset % 101) / 10
+        for n in range(500)
+    }
 
 
 class Pair:
@@ -34,14 +44,13 @@ class Pair:
     def __init__(self, conn):
         self.conn = conn
         contract.only(conn, ["1D"])
-        self.closes = {n: 100 + 20 * ((n // 17) % 3) + (n * 7919 % 101) / 10 for n in range(500)}
         for asset in ASSETS:
-            contract.put(conn, asset, self.closes)
+            contract.put(conn, asset, closes(asset))
         refresh(conn)
         self.first = start(conn, label="first")
         for table in ("features.cmc_daily_features", "signals.cmc_signals"):
             conn.execute(f"create table {table.split('.')[1]}_before as select * from {table}")
-        contract.put(conn, 2, {REVISED: self.closes[REVISED] * FACTOR})
+        contract.put(conn, 2, {REVISED: closes(2)[REVISED] * FACTOR})
         refresh(conn)
         self.second = start(conn, label="second")
         self.found = runs.compare(conn, self.first, self.second)
@@ -107,8 +116,8 @@ def test_the_first_segment_that_differs_is_that_of_the_revised_candle(pair):
 
 
 def test_the_revised_candle_is_named_with_its_old_and_its_new_values(pair):
-    old = contract.candle(2, REVISED, pair.closes[REVISED], 1)
-    new = contract.candle(2, REVISED, pair.closes[REVISED] * FACTOR, 1)
+    old = contract.candle(2, REVISED, closes(2)[REVISED], 1)
+    new = contract.candle(2, REVISED, closes(2)[REVISED] * FACTOR, 1)
     expected = {
         name: (a, b) for name, a, b in zip(VALUES, old[2:8], new[2:8], strict=True) if a != b
     }
@@ -210,17 +219,20 @@ def test_the_trades_are_those_that_came_went_or_were_filled_otherwise(pair):
 def test_equity_is_named_where_it_parts_and_every_metric_that_differs(pair):
     rows = pair.conn.execute(
         """
-        select x.ts, x.equity, y.equity
+        select x.ts, x.equity, y.equity, x.benchmark, y.benchmark
         from backtest.equity as x
         join backtest.equity as y using (ts)
-        where x.run_id = %s and y.run_id = %s and x.equity <> y.equity
+        where x.run_id = %s and y.run_id = %s
         order by x.ts
         """,
         (pair.first, pair.second),
     ).fetchall()
-    (equity,) = pair.level("equity")
-    assert (equity.ts, float(equity.a), float(equity.b)) == rows[0]
-    assert equity.detail == f"{len(rows)} bars differ"
+    found = {each.what: each for each in pair.level("equity")}
+    assert list(found) == ["equity", "benchmark"]
+    for each, at in zip(found.values(), (1, 3), strict=True):
+        parted = [(row[0], row[at], row[at + 1]) for row in rows if row[at] != row[at + 1]]
+        assert (each.ts, float(each.a), float(each.b)) == parted[0]
+        assert each.detail == f"the first of {len(parted)} bars"
     values = [
         {each.metric: each.value for each in runs.metrics(pair.conn, run)}
         for run in (pair.first, pair.second)
@@ -241,7 +253,7 @@ def test_other_settings_are_named_and_no_data(pair, conn):
     assert settings["capital"] == ("10000", "500")
     assert settings["to_ts"][0] is None
     assert set(settings) == {"cost_model", "fee_bps", "slippage_bps", "capital", "to_ts"}
-    assert not {each.level for each in found} & {"data", "candle", "feature", "signal"}
+    assert not {each.level for each in found} & {"segment", "candle", "feature", "signal"}
 
 
 def test_runs_of_other_signals_are_not_compared_by_data(pair, conn):
@@ -263,28 +275,17 @@ def test_another_universe_is_a_setting_and_a_segment_of_one_run_only(pair, conn)
 
 
 def test_another_machinery_is_named_routine_by_routine(pair, conn):
+    repeated = start(conn)
     conn.execute(
         """
-        create temporary table kept as select * from backtest.runs where run_id = %s;
-        """.replace("%s", f"'{pair.second}'")
+        update backtest.runs
+        set machinery = jsonb_set(machinery, '{versions,numpy}', '"0.0"'),
+            machinery_digest = sha256('')
+        where run_id = %s
+        """,
+        (repeated,),
     )
-    conn.execute(
-        """
-        insert into backtest.runs
-        select (
-            jsonb_populate_record(
-                null::backtest.runs,
-                to_jsonb(k) || jsonb_build_object(
-                    'run_id', '00000000-0000-4000-8000-000000000000',
-                    'machinery', jsonb_set(k.machinery, '{versions,numpy}', '"0.0"'),
-                    'machinery_digest', '\\x' || repeat('00', 32)
-                )
-            )
-        ).*
-        from kept as k
-        """
-    )
-    found = runs.compare(conn, pair.second, UUID("00000000-0000-4000-8000-000000000000"))
+    found = runs.compare(conn, pair.second, repeated)
     assert [(each.level, each.what) for each in found] == [
         ("inputs", "equal"), ("machinery", "differs"), ("result", "equal"), ("routine", "numpy"),
     ]  # fmt: skip
@@ -297,8 +298,7 @@ def test_new_and_deleted_candles_are_counted_not_listed(server_url, template):
         psycopg.connect(conninfo, autocommit=True) as conn,
     ):
         contract.only(conn, ["1D"])
-        closes = contract.history(120, without=1000)
-        contract.put(conn, 1, closes)
+        contract.put(conn, 1, contract.history(120, without=1000))
         refresh(conn)
         first = start(conn, asset_ids=[1])
         contract.put(conn, 1, {120: 99.0, 121: 98.0})
