@@ -29,13 +29,12 @@ begin
                 'leave %s of %s at %s, pnl %s', e.direction, e.entry_ts::date, e.exit_price, e.pnl_pct
             )
         end
-    from signals.events(p_id, p_run.signal_id, p_run.data_at) as e
-    where e.ts between p_run.first_ts and p_run.last_ts;
+    from signals.events(p_id, p_run.signal_id, p_run.data_at) as e;
 end
 $$;
 
 comment on function backtest._told_signals(backtest.runs, integer) is
-    'Private: the signals of an asset in a run''s range as they were known then, each in words.';
+    'Private: the signals of an asset as they were known to a run, each in words.';
 
 create or replace function backtest._segment_differences(p_a backtest.runs, p_b backtest.runs, p_id integer, p_year integer)
 returns table (level text, id integer, ts timestamptz, what text, a text, b text, detail text)
@@ -133,6 +132,8 @@ begin
         where x.told is distinct from y.told
     ) as s
     where s.ts >= v_begin
+      and s.ts >= coalesce(greatest(p_a.from_ts, p_b.from_ts), '-infinity')
+      and s.ts <= coalesce(least(p_a.to_ts, p_b.to_ts), 'infinity')
     order by s.ts, s.state;
 end
 $$;
@@ -246,7 +247,10 @@ select
         when p_trade.run_id is null then null
         else format(
             '%s %s at %s, %s, net %s', p_trade.direction, p_trade.entry_ts::date, p_trade.entry_price,
-            coalesce(format('left %s at %s', p_trade.exit_ts::date, p_trade.exit_price), 'open'),
+            case
+                when p_trade.exit_ts is null then 'open'
+                else format('left %s at %s', p_trade.exit_ts::date, p_trade.exit_price)
+            end,
             p_trade.net_pnl
         )
     end

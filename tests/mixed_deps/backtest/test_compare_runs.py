@@ -16,7 +16,7 @@ ASSETS = [1, 2]
 #: Half of the cash for an entry, so that both assets are traded.
 BOTH = {"asset_ids": ASSETS, "sizing": "fixed_fraction", "fraction": 0.5}
 #: A day with a candle in the second year of the history, and what its close becomes.
-REVISED, FACTOR = 200, 1.4
+REVISED, FACTOR = 200, 0.4
 VALUES = ("open", "high", "low", "close", "volume", "market_cap")
 
 
