@@ -253,7 +253,7 @@ def test_other_settings_are_named_and_no_data(pair, conn):
     assert settings["capital"] == ("10000", "500")
     assert settings["to_ts"][0] is None
     assert set(settings) == {"cost_model", "fee_bps", "slippage_bps", "capital", "to_ts"}
-    assert not {each.level for each in found} & {"segment", "candle", "feature", "signal"}
+    assert not {each.level for each in found} & {"candle", "feature", "signal"}
 
 
 def test_runs_of_other_signals_are_not_compared_by_data(pair, conn):
