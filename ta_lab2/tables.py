@@ -5,6 +5,7 @@ from ta_lab2.db.tables import metadata
 from ta_lab2.features import tables as features
 from ta_lab2.observability import tables as observability
 from ta_lab2.regimes import tables as regimes
+from ta_lab2.signals import tables as signals
 from ta_lab2.timemodel import tables as timemodel
 
-__all__ = ["bars", "features", "metadata", "observability", "regimes", "timemodel"]
+__all__ = ["bars", "features", "metadata", "observability", "regimes", "signals", "timemodel"]

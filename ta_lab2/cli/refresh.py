@@ -19,6 +19,7 @@ from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.features import queries
 from ta_lab2.regimes import queries as regimes
+from ta_lab2.signals import queries as signals
 
 _DONE: Final = re.compile(r"refresh_\w+: (\d+) more assets done, \d+ of (\d+)")
 
@@ -44,7 +45,7 @@ def refresh(
         bool, typer.Option("--intraday", help="The bars of intraday candles, not the features.")
     ] = False,
 ) -> None:
-    """Bring features up to date, and regimes unless steps are named. Safe to stop and to repeat."""
+    """Bring features up to date; regimes and signals too unless steps are named. Safe to repeat."""
     if intraday:
         if assets or steps or sessions > 1 or dry_run:
             raise Refused("--intraday goes with --rebuild only")
@@ -61,8 +62,8 @@ def refresh(
             for _ in range(count)
         ]
         features = partial(queries.refresh, steps=chosen)
-        # Regimes read what all sessions have left of the features.
-        for verb in (features,) if chosen else (features, regimes.refresh):
+        # Regimes read what all sessions have left of the features, signals what is left of both.
+        for verb in (features,) if chosen else (features, regimes.refresh, signals.refresh):
             with _progress() as hear:
                 _share(
                     conns,

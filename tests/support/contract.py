@@ -9,6 +9,7 @@ shipped routine, so that a test can see each check fail. A new computation adds 
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
@@ -37,6 +38,7 @@ class Computation:
 
     ``key`` is the rest of the table's key after the asset. ``known`` is the column that says when
     a row could first be known: no row may look at candles later than that. ``verb`` refreshes it.
+    ``also`` are tables in which it keeps something beside its rows.
     """
 
     feature_type: str
@@ -46,6 +48,7 @@ class Computation:
     key: tuple[str, ...] = ("ts",)
     known: str = "available_at"
     verb: str = "refresh_features"
+    also: tuple[str, ...] = ()
 
 
 RETURNS = Computation(
@@ -103,10 +106,22 @@ TRANSITIONS = Computation(
     key=("ts", "layer", "dimension"),
     verb="refresh_regimes",
 )
+EMA_CROSSES, RSI_REVERSALS, BREAKOUTS = (
+    Computation(
+        f"signals_{kind}",
+        f"signals.cmc_signals_{kind}",
+        "functions/signals/refresh_type.sql",
+        "functions/signals/signals_kernel.sql",
+        key=("signal_id", "ts", "position_state"),
+        verb="refresh_signals",
+        also=("signals.cmc_signal_state", "signals.cmc_signal_segments"),
+    )
+    for kind in ("ema_crossover", "rsi_mean_revert", "atr_breakout")
+)
 #: In the order in which a refresh runs them.
 COMPUTATIONS = (BARS, RETURNS, VOLATILITY, INDICATORS, EMA, STORE)
 #: With those of the verbs that follow it.
-EVERY = (*COMPUTATIONS, REGIMES, TRANSITIONS)
+EVERY = (*COMPUTATIONS, REGIMES, TRANSITIONS, EMA_CROSSES, RSI_REVERSALS, BREAKOUTS)
 #: In the order in which they are called.
 VERBS = tuple(dict.fromkeys(computation.verb for computation in EVERY))
 #: Those with a row for each session of an asset, from its first candle to its last.
@@ -122,8 +137,57 @@ TIMEFRAMES = (
 )
 
 
+#: Signals that have events within a few weeks: every filter, and both directions.
+SIGNALS = {
+    "ema_6_9_both": ("ema_crossover", {"fast_period": 6, "slow_period": 9, "direction": "both"}),
+    "ema_9_21_filtered": (
+        "ema_crossover",
+        {
+            **{"fast_period": 9, "slow_period": 21, "direction": "both"},
+            **{"cooldown_bars": 5, "rsi_threshold": 40, "max_open_positions": 2},
+        },
+    ),
+    "rsi_7_both": (
+        "rsi_mean_revert",
+        {
+            **{"rsi_period": 7, "oversold": 48, "overbought": 55, "direction": "both"},
+            "max_open_positions": 3,
+        },
+    ),
+    "rsi_14_filtered": (
+        "rsi_mean_revert",
+        {
+            **{"rsi_period": 14, "oversold": 45, "overbought": 60, "direction": "both"},
+            **{"min_vol": 0.3, "cooldown_bars": 2, "use_regime": True},
+        },
+    ),
+    "atr_2_both": (
+        "atr_breakout",
+        {
+            **{"atr_period": 14, "channel_period": 2, "atr_multiplier": 1, "direction": "both"},
+            **{"max_open_positions": 2},
+        },
+    ),
+    "atr_5_regime": (
+        "atr_breakout",
+        {
+            **{"atr_period": 14, "channel_period": 5, "atr_multiplier": 1.5, "direction": "both"},
+            **{"use_regime": True, "cooldown_bars": 1},
+        },
+    ),
+}
+
+
 def only(conn: psycopg.Connection, timeframes: Sequence[str] = TIMEFRAMES) -> None:
-    """Switch every other timeframe off, and let a regime know its labels before a history ends."""
+    """Switch every other timeframe off, let a regime know its labels early, and add the signals."""
+    for name, (kind, params) in SIGNALS.items():
+        conn.execute(
+            """
+            insert into signals.dim_signals (signal_name, signal_type, params)
+            values (%s, %s, %s)
+            """,
+            (name, kind, json.dumps(params)),
+        )
     conn.execute(
         "update timemodel.dim_timeframe as t set is_active = t.tf = any (%s)", (list(timeframes),)
     )
@@ -226,7 +290,8 @@ def put(conn: psycopg.Connection, asset: int, closes: Mapping[int, float], shape
 def wipe(conn: psycopg.Connection) -> None:
     """Take away what a refresh wrote, so that the next one builds everything."""
     for computation in EVERY:
-        conn.execute(f"delete from {computation.table}")
+        for table in (computation.table, *computation.also):
+            conn.execute(f"delete from {table}")
     conn.execute("delete from features.feature_state")
     conn.execute("update features.refresh_state set refreshed_at = null")
 
@@ -276,14 +341,19 @@ def digest(conn: psycopg.Connection) -> dict[str, str]:
     """
     found = {}
     for computation in EVERY:
-        key = ", ".join(f"r.{column}" for column in ("id", *computation.key))
+        tables = " || ".join(
+            f"""
+                coalesce((
+                    select string_agg(record_send(r), '' order by record_send(r))
+                    from {table} as r
+                ), '')
+            """
+            for table in (computation.table, *computation.also)
+        )
         row = conn.execute(
             f"""
             select md5(
-                coalesce((
-                    select string_agg(record_send(r), '' order by {key})
-                    from {computation.table} as r
-                ), '')
+                {tables}
                 || coalesce((
                     select string_agg(record_send(s), '' order by s.id, s.feature_name)
                     from features.feature_state as s

@@ -51,12 +51,12 @@ table = plpy.execute(
     " join ta_meta.table_class as t"
     " on t.schema_name = c.relnamespace::regnamespace::text and t.table_name = c.relname"
     " where c.oid = " + plpy.quote_literal(p_target) + "::regclass and t.class = 'asset'"
-    " and (t.schema_name in ('features', 'regimes') or t.table_name = 'cmc_price_bars_multi_tf')"
+    " and (t.schema_name in ('features', 'regimes', 'signals') or t.table_name = 'cmc_price_bars_multi_tf')"
 )
 if not table:
     plpy.error(
         f"{p_target} takes no packed rows",
-        detail="Only the asset tables of the schemas features and regimes and the bars do.",
+        detail="Only the asset tables of the schemas features, regimes and signals and the bars do.",
         hint="Insert into it, or register it in ta_meta.table_class.",
         sqlstate="TA405",
     )
@@ -78,4 +78,4 @@ return rows
 $$;
 
 comment on function features.copy_in(regclass, bytea) is
-    'Appends tuples of COPY''s binary format to an asset table of features or regimes, or to the bars; the number of rows.';
+    'Appends tuples of COPY''s binary format to an asset table of features, regimes or signals, or to the bars; the number of rows.';

@@ -68,6 +68,8 @@ returns table (
 language plpgsql
 volatile parallel unsafe
 as $$
+declare
+    v_step regproc;
 begin
     case p_type
         when 'bars' then
@@ -75,6 +77,17 @@ begin
         when 'returns' then
             return query select d.* from features.refresh_returns(p_ids, p_froms) as d;
         else
+            select c.step::regproc
+            into v_step
+            from features.dim_computations as c
+            join pg_catalog.pg_proc as p on p.oid = c.step::regproc
+            where c.feature_type = p_type
+              and p.proargtypes[0] = 'integer[]'::regtype;
+            if found then
+                return query execute format('select d.* from %s($1, $2) as d', v_step)
+                using p_ids, p_froms;
+                return;
+            end if;
             return query
             select a.id, d.*
             from unnest(p_ids, p_froms) as a (id, from_ts)
