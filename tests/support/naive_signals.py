@@ -5,10 +5,12 @@ A bar carries what its signal looks at. Nothing here knows how the database stor
 
 from __future__ import annotations
 
+import hashlib
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support import naive, naive_indicators
@@ -21,7 +23,8 @@ class Bar:
     """An observed candle with the features of its close.
 
     ``first`` and ``second`` are the fast and the slow EMA, or the RSI, or the ATR; ``rsi_14`` and
-    ``parkinson_20`` are for the filters, and ``setups`` is what the regime allows.
+    ``parkinson_20`` are for the filters, and ``setups`` is what the regime allows. ``atr_14`` is in
+    digests alone.
     """
 
     ts: datetime
@@ -34,6 +37,7 @@ class Bar:
     rsi_14: float | None = None
     parkinson_20: float | None = None
     setups: frozenset[str] = frozenset()
+    atr_14: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class Event:
     exit_price: float | None = None
     pnl_pct: float | None = None
     breakout_type: str | None = None
+
+
+#: What a setup counts in a digest.
+WORTH = {"breakout": 1, "pullback": 2, "mean_revert": 4, "short": 8}
 
 
 @dataclass
@@ -199,4 +207,34 @@ def events(kind: str, params: Mapping[str, Any], bars: Sequence[Bar]) -> list[Ev
                         breakout_type=said.breakout_type,
                     )
                 )
+    return found
+
+
+def digests(kind: str, params: Mapping[str, Any], bars: Sequence[Bar]) -> dict[datetime, bytes]:
+    """SHA-256 over what the signal reads of the calendar year up to and including each bar.
+
+    A row is the microseconds since 2000, a mask of the values that are there, and the values, all
+    big-endian; 0 stands for one that is not there.
+    """
+    found = {}
+    year, sofar = 0, b""
+    for n, bar in enumerate(bars):
+        own: list[float | None] = [bar.first]
+        if kind == "ema_crossover":
+            own.append(bar.second)
+        if kind == "atr_breakout":
+            past = bars[max(n - params["channel_period"], 0) : n]
+            full = len(past) == params["channel_period"]
+            own += [max(b.high for b in past), min(b.low for b in past)] if full else [None, None]
+        values = [bar.open, bar.high, bar.low, bar.close, *own]
+        values += [bar.rsi_14, bar.atr_14, bar.parkinson_20]
+        if params.get("use_regime"):
+            values.append(float(sum(WORTH[setup] for setup in bar.setups)))
+        mask = sum(1 << k for k, value in enumerate(values) if value is not None)
+        stamp = (bar.ts - datetime(2000, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        filled = [0.0 if value is None else value for value in values]
+        row = struct.pack(f">qh{len(values)}d", stamp, mask, *filled)
+        sofar = row if bar.ts.astimezone(UTC).year != year else sofar + row
+        year = bar.ts.astimezone(UTC).year
+        found[bar.ts] = hashlib.sha256(sofar).digest()
     return found
