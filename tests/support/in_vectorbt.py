@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.naive_backtest import Candle, Rules
-from tests.support.naive_signals import Event
+from tests.support.backtest_by_definition import Candle, Rules
+from tests.support.signals_by_definition import Event
 
 vbt = pytest.importorskip("vectorbt", reason="vectorbt is not here; `make test` installs it")
 SizeType = vbt.portfolio.enums.SizeType

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from tests.support.naive_signals import Bar, Event
+from tests.support.signals_by_definition import Bar, Event
 
 COLUMN = {"rsi_mean_revert": "rsi_{rsi_period}", "atr_breakout": "atr_{atr_period}"}
 

@@ -6,9 +6,9 @@ import math
 import random
 from datetime import UTC, datetime, timedelta
 
-from tests.support import naive_signals
-from tests.support.naive_backtest import Candle
-from tests.support.naive_signals import Event
+from tests.support import signals_by_definition
+from tests.support.backtest_by_definition import Candle
+from tests.support.signals_by_definition import Event
 
 START = datetime(2024, 1, 1, 23, 59, 59, 999000, UTC)
 
@@ -33,10 +33,10 @@ def walk(days: int, seed: int, *, every: int = 1) -> list[tuple]:
 
 def worked(kind, params, candles) -> tuple[list[Candle], list[Event]]:
     """Candles of a backtest and the events of a signal over them."""
-    bars = naive_signals.with_features(kind, params, candles)
+    bars = signals_by_definition.with_features(kind, params, candles)
     return (
         [Candle(bar.ts, bar.open, bar.close, bar.parkinson_20) for bar in bars],
-        naive_signals.events(kind, params, bars),
+        signals_by_definition.events(kind, params, bars),
     )
 
 

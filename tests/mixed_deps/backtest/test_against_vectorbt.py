@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support import in_vectorbt, naive_backtest
-from tests.support.naive_backtest import Rules
+from tests.support import backtest_by_definition, in_vectorbt
+from tests.support.backtest_by_definition import Rules
 from tests.support.walks import ATR, EMA, RSI, walk, worked
 
 
@@ -17,7 +17,7 @@ def test_one_asset_trades_as_in_vectorbt(signal, side, fill):
     kind, params = signal
     candles, events = worked(kind, params | {"direction": side}, walk(400, 3))
     rules = Rules(fee_bps=10, slippage_bps=5, fill=fill)
-    run = naive_backtest.run({1: candles}, {1: events}, rules)
+    run = backtest_by_definition.run({1: candles}, {1: events}, rules)
     assert len(run.trades) > 10
     compared(run, {1: candles}, {1: events}, rules)
 
@@ -31,7 +31,7 @@ def test_a_portfolio_trades_as_in_vectorbt(fraction):
     candles = {asset: one[0] for asset, one in made.items()}
     events = {asset: one[1] for asset, one in made.items()}
     rules = Rules(fee_bps=10, slippage_bps=5, fraction=fraction)
-    run = naive_backtest.run(candles, events, rules)
+    run = backtest_by_definition.run(candles, events, rules)
     assert len({trade.id for trade in run.trades}) == 4
     compared(run, candles, events, rules)
 

@@ -12,8 +12,8 @@ import math
 import numpy as np
 import pytest
 
-from tests.support import naive_backtest
-from tests.support.naive_backtest import Rules
+from tests.support import backtest_by_definition
+from tests.support.backtest_by_definition import Rules
 from tests.support.walks import ATR, EMA, walk, worked
 
 empyrical = pytest.importorskip(
@@ -55,11 +55,11 @@ def test_the_slow_way_s_metrics_are_empyrical_s(signal, side, year):
     kind, params = signal
     candles, events = worked(kind, params | {"direction": side}, walk(900, 8))
     rules = Rules(fee_bps=5, slippage_bps=5, funding_bps=3)
-    run = naive_backtest.run({1: candles}, {1: events}, rules)
+    run = backtest_by_definition.run({1: candles}, {1: events}, rules)
     equity = np.array([rules.capital, *(day.equity for day in run.days)])
     held = np.array([rules.capital, *(day.benchmark for day in run.days)])
     days = (run.days[-1].ts - run.days[0].ts).days
     theirs = by_empyrical(np.diff(equity) / equity[:-1], np.diff(held) / held[:-1], days, year)
-    ours = naive_backtest.metrics(run, rules, year)
+    ours = backtest_by_definition.metrics(run, rules, year)
     assert {name: ours[name] for name in theirs} == pytest.approx(theirs, rel=1e-9)
     assert not any(math.isnan(value) for value in theirs.values())

@@ -10,7 +10,7 @@ from collections import Counter
 import psycopg
 import pytest
 
-from tests.support import contract, naive_signals, stored_signals
+from tests.support import contract, signals_by_definition, stored_signals
 
 #: Beside the signals that all tests of computations have.
 MORE = {
@@ -102,13 +102,13 @@ def test_entries_and_exits_are_those_of_the_definitions(market):
     for signal_id, (kind, params) in stored_signals.signals(market).items():
         for asset in (1, 2, 3):
             bars = stored_signals.bars(market, asset, kind, params)
-            expected = naive_signals.events(kind, params, bars)
+            expected = signals_by_definition.events(kind, params, bars)
             assert stored_signals.events(market, asset, signal_id) == expected, (kind, params)
             for event in expected:
                 seen[kind, event.direction, event.state, bool(params.get("use_regime"))] += 1
     # Every type, from both sides, in and out: nothing of this is compared with nothing.
     assert len({key[:3] for key in seen}) == 12
-    assert min(seen[kind, "long", "open", True] for kind in naive_signals.SETUPS) > 0, seen
+    assert min(seen[kind, "long", "open", True] for kind in signals_by_definition.SETUPS) > 0, seen
 
 
 def test_a_digest_is_that_of_the_year_s_rows_as_they_are_laid_out(market):
@@ -116,7 +116,7 @@ def test_a_digest_is_that_of_the_year_s_rows_as_they_are_laid_out(market):
     for signal_id, (kind, params) in stored_signals.signals(market).items():
         for asset in (1, 2, 3):
             bars = stored_signals.bars(market, asset, kind, params)
-            digests = naive_signals.digests(kind, params, bars)
+            digests = signals_by_definition.digests(kind, params, bars)
             years = {ts.year: (ts, digest) for ts, digest in digests.items()}
             counts = Counter(bar.ts.year for bar in bars)
             assert stored_signals.segments(market, asset, signal_id) == {

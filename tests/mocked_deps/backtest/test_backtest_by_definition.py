@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from tests.support import naive_backtest
-from tests.support.naive_backtest import Candle, Rules
-from tests.support.naive_signals import Event
+from tests.support import backtest_by_definition
+from tests.support.backtest_by_definition import Candle, Rules
+from tests.support.signals_by_definition import Event
 from tests.support.walks import ATR, EMA, RSI, at, walk, worked
 
 
@@ -16,7 +16,7 @@ def test_a_trade_worked_by_hand():
     candles = [Candle(at(day), *prices) for day, prices in enumerate(((9, 10), (20, 25), (30, 40)))]
     entry = Event(at(0), "open", "long", at(0), 10.0)
     rules = Rules(1000, fee_bps=100, slippage_bps=1000, funding_bps=200)
-    run = naive_backtest.run({7: candles}, {7: [entry]}, rules)
+    run = backtest_by_definition.run({7: candles}, {7: [entry]}, rules)
     (trade,) = run.trades
     assert trade.entry_price == pytest.approx(22)
     assert trade.units == pytest.approx(1000 / 22.22)
@@ -32,7 +32,7 @@ def test_a_trade_worked_by_hand():
 def test_a_short_that_loses_more_than_everything_ends_the_run_with_nothing():
     candles = [Candle(at(day), price, price) for day, price in enumerate((10, 10, 25, 1, 1))]
     entry = Event(at(0), "open", "short", at(0), 10.0)
-    run = naive_backtest.run({1: candles}, {1: [entry]}, Rules(1000))
+    run = backtest_by_definition.run({1: candles}, {1: [entry]}, Rules(1000))
     (trade,) = run.trades
     assert [day.equity for day in run.days] == [1000, 1000, 0]
     assert (trade.exit_reason, trade.loss_cut, trade.net_pnl) == ("ruin", 500, -1000)
@@ -47,7 +47,7 @@ def test_every_change_of_equity_is_in_a_trade(seed, costs):
         for asset, (kind, params) in enumerate((EMA, RSI, ATR))
     }
     rules = Rules(1000, *costs, fraction=0.4, vol_target=0.8, capital_limit=0.9)
-    run = naive_backtest.run(
+    run = backtest_by_definition.run(
         {asset: one[0] for asset, one in made.items()},
         {asset: one[1] for asset, one in made.items()},
         rules,

@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from tests.support.naive import percentile_cont
-from tests.support.naive_signals import Event
+from tests.support.signals_by_definition import Event
 
 
 @dataclass(frozen=True)
