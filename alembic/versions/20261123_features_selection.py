@@ -42,7 +42,6 @@ ROUTINES = {
         ["function regimes.as_of(integer[], timestamptz)"],
         [
             "function regimes.as_of(integer[], timestamptz, timestamptz)",
-            "function regimes._as_known(integer, timestamptz)",
         ],
     ),
     "functions/bars/ladder.sql": (

@@ -4,7 +4,7 @@
 --     from features.unpacked('features.cmc_returns_daily', k.packed) as u (row);
 --
 -- For who computes without storing: what copy_in writes into a table is read here instead. Numbers
--- keep every bit: their text is the shortest that gives them back. Generated columns are null.
+-- keep every bit: their text is the shortest that gives them back. Columns that the table makes from others are null.
 --
 -- needs: plpython3u
 
@@ -54,14 +54,39 @@ def numbers(at, length):
     return '"{' + ",".join(found) + '}"'
 
 
-READERS = {23: integer, 1184: stamp, 701: number, 16: boolean, 25: text, 1022: numbers}
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '""') + '"'
 
-readers = [
-    # What is made from other columns is not packed.
-    None if column["is_generated"] else READERS[column["atttypid"]]
+
+def text(at, length):
+    return quoted(p_packed[at : at + length].decode())
+
+
+def document(at, length):
+    """jsonb: a byte with its version before the text."""
+    return text(at + 1, length - 1)
+
+
+def octets(at, length):
+    return quoted("\\x" + p_packed[at : at + length].hex())
+
+
+TEXTS = {
+    23: integer,
+    1184: stamp,
+    701: number,
+    16: boolean,
+    1022: numbers,
+    25: text,
+    3802: document,
+    17: octets,
+}
+
+# A column that is made from others is not packed: None.
+texts = [
+    None if column["is_made"] else TEXTS[column["atttypid"]]
     for column in plpy.execute(
-        "select a.atttypid::integer, a.attgenerated <> '' as is_generated"
-        " from pg_catalog.pg_attribute as a"
+        "select a.atttypid::integer, a.attgenerated <> '' as is_made from pg_catalog.pg_attribute as a"
         " where a.attrelid = " + plpy.quote_literal(p_table) + "::regclass"
         " and a.attnum > 0 and not a.attisdropped order by a.attnum"
     )
@@ -70,13 +95,13 @@ at = 0
 while at < len(p_packed):
     at += COUNT.size
     row = []
-    for reader in readers:
-        if reader is None:
+    for read in texts:
+        if read is None:
             row.append("")
             continue
         (length,) = LENGTH.unpack_from(p_packed, at)
         at += LENGTH.size
-        row.append("" if length < 0 else reader(at, length))
+        row.append("" if length < 0 else read(at, length))
         at += max(length, 0)
     yield "(" + ",".join(row) + ")"
 $$;

@@ -379,3 +379,8 @@ $$;
 comment on function signals.signals_kernel(
     text, jsonb, bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[]
 ) is 'Entries and exits of signals of one type: the keys of stored rows that are stale, the rows that take their place, states and segments.';
+
+grant execute on function db.packing() to ta_lab2_research;
+grant execute on function signals.signals_kernel(
+    text, jsonb, bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[]
+) to ta_lab2_research;
