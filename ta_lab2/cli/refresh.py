@@ -48,7 +48,7 @@ def refresh(
         bool, typer.Option("--intraday", help="The bars of intraday candles, not the features.")
     ] = False,
 ) -> None:
-    """Bring features up to date, and regimes unless only a part is named. Safe to stop and repeat."""
+    """Bring features up to date, and regimes unless a part is named. Safe to stop and to repeat."""
     if intraday:
         if assets or steps or indicators or sessions > 1 or dry_run:
             raise Refused("--intraday goes with --rebuild only")
