@@ -54,7 +54,7 @@ class NoMarketTime(DatabaseRaised, sqlstate="TA419"):
 
 
 class PolicyMeansNothing(DatabaseRaised, sqlstate="TA420"):
-    """A computation was to fill its gaps, or to flag outliers, in a way that would say something false."""
+    """Gaps were to be filled, or outliers flagged, in a way that would say something false."""
 
     exit_code = 2
 

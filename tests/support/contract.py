@@ -631,8 +631,8 @@ def sees_what_comes_meanwhile(connect: Connect, computation: Computation) -> Non
 def never_looks_ahead(conn: psycopg.Connection, *, prefixes: int, days: int = 460) -> None:
     """With another future, the rows that could be known have the same bits.
 
-    Where it begins after a candle there is none. Where it begins in a gap the next candle is another
-    one: what fills the gap must not tell it before its time, though the gap has rows only by then.
+    Where it begins after a candle there is none. Where it begins in a gap the next candle is
+    another one: what fills the gap must not tell it early, though the gap has rows only by then.
     """
     closes = history(days)
     put(conn, 1, closes)
