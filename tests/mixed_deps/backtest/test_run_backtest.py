@@ -1,4 +1,4 @@
-"""``run_backtest``: what a run leaves, what it refuses, and that it leaves nothing when it is killed."""
+"""``run_backtest``: what it leaves, what it refuses, and that a killed run leaves nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from datetime import timedelta
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -62,7 +63,8 @@ def add_signal(conn, name="added", kind="ema_crossover", **params):
 def trust_signals(conn):
     """Let signals that a test wrote by hand pass for up to date."""
     conn.execute("""
-        create or replace function backtest.stale_signals(p_signal_id integer, p_asset_ids integer[])
+        create or replace function
+        backtest.stale_signals(p_signal_id integer, p_asset_ids integer[])
         returns table (id integer, reason text)
         language plpgsql stable parallel unsafe
         as $$ begin return; end $$
@@ -256,7 +258,9 @@ def test_a_segment_is_part_of_the_inputs(market):
 
 def test_the_machinery_changes_with_a_routine_but_not_with_its_comments(market):
     def digests():
-        return market.execute("select m.digest, m.machinery from backtest.machinery() as m").fetchone()
+        return market.execute(
+            "select m.digest, m.machinery from backtest.machinery() as m"
+        ).fetchone()
 
     def replace(old, new):
         (text,) = market.execute(
@@ -289,7 +293,7 @@ def test_the_machinery_names_all_that_stands_between_a_candle_and_a_metric(marke
         *("features.ema_kernel", "features.indicators_kernel", "indicators._rsi_kernel"),
         *("regimes.regimes_kernel", "db.packing"),
     }
-    assert set(machinery["versions"]) == {
+    assert set(machinery["versions"]) >= {
         *("postgresql", "plpgsql", "plpython3u", "timescaledb", "python", "numpy", "scipy")
     }
 
@@ -638,7 +642,7 @@ def test_the_deepest_drawdown_is_the_maximum(market):
         assert timedelta(days=days) == (recovery or last) - peak
     # One after the other.
     spans = sorted((peak, recovery or last) for _, peak, _, recovery, _ in found)
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
 def test_the_ranking_has_the_latest_run_of_each_strategy_by_its_sharpe_ratio(market):

@@ -1,4 +1,4 @@
-"""The kernel of a run, compiled from the shipped file, against the slow way and against its rules."""
+"""The kernel of a run, compiled from the shipped file, against the slow way and its rules."""
 
 from __future__ import annotations
 
