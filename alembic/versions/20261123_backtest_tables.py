@@ -310,7 +310,7 @@ SEEDS = f"""
     ('avg_win', 'fraction', 'mean(return_pct) where net_pnl > 0', 'Of {CLOSED}; null without a win.'),
     ('avg_loss', 'fraction', 'mean(return_pct) where net_pnl < 0', 'Of {CLOSED}; null without a loss.'),
     ('avg_holding_days', 'days', 'mean(exit_ts - entry_ts)', 'Of {CLOSED}; null without any.'),
-    ('entries_skipped', 'count', 'entries that were not filled', 'For want of cash, of room under capital_limit, of a known volatility, or of a price above 0.')
+    ('entries_skipped', 'count', 'entries that were not filled', 'For want of cash, of room under capital_limit, of a known volatility, or of a price above 0; or worth less than a billionth of equity.')
 """
 
 #: What an older checkout doesn't know.

@@ -395,6 +395,18 @@ def test_the_limit_of_capital_holds_for_all_positions_together():
     assert [trade["units"] for trade in found.trades] == [500, 100]
 
 
+def test_what_roundings_leave_is_no_position():
+    prices = flat(1.252, 1.252, 1.252)
+    events = [Event(1, 0, 1, 0), Event(2, 0, 1, 0)]
+    how = Settings(limit=0.7, capital=1e9)
+    found = run({1: prices, 2: prices}, events, how)
+    careless = run({1: prices, 2: prices}, events, how, (("DUST = 1e-9", "DUST = 0.0"),))
+
+    assert [trade["id"] for trade in found.trades] == [1]
+    assert found.skipped == 1
+    assert 0 < careless.trades[1]["units"] < 1e-6
+
+
 def test_a_volatile_market_gets_a_smaller_part():
     prices = flat(10, 10, 10)
     how = Settings(sizing="volatility_target", vol_target=0.2)
