@@ -25,7 +25,7 @@ _SHADES: Final = (-0.2, -0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, 0.2)
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """The return of a month, a fraction, and its shade: 0 to 9, 10 for none; month 0 is the year."""
+    """The return of a month, and its shade: 0 to 9, 10 for none; month 0 is the year."""
 
     year: int
     month: int
