@@ -312,7 +312,7 @@ begin
         where v.a is distinct from v.b
     )
     select
-        'equity', null::integer, p.ts, p.what, p.a::text, p.b::text, format('the first of %s bars', p.bars)
+        'equity', null::integer, p.ts, p.what, p.a::text, p.b::text, format('bars that differ: %s', p.bars)
     from pair as p
     where p.bar = 1
     order by p.place;
