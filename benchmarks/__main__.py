@@ -11,10 +11,16 @@ import argparse
 
 import psycopg
 
-from benchmarks import day, full, ingest, ladder, market, report
+from benchmarks import day, full, ingest, ladder, market, report, strategies
 from tests.support import servers
 
-TABLES = {"full": full.run, "day": day.run, "ingest": ingest.run, "ladder": ladder.run}
+TABLES = {
+    "full": full.run,
+    "day": day.run,
+    "ingest": ingest.run,
+    "ladder": ladder.run,
+    "strategies": strategies.run,
+}
 
 
 def main() -> None:
