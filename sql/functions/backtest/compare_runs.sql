@@ -164,7 +164,7 @@ declare
     c_no_setting constant text[] := '{
         run_id,created_at,label,params,signal_id,params_digest,first_ts,last_ts,known_at,data_at,status,
         inputs_digest,machinery_digest,result_digest,machinery,bars,duration
-    }';
+    }'::text[];
     v_segment record;
 begin
     return query
