@@ -183,7 +183,7 @@ def test_a_look_back_that_reads_too_little_is_found(conn):
     contract.broken(
         conn,
         "functions/features/vol_kernel.sql",
-        ("begin < max(p_look_back + SCORED, 1 + max(WINDOWS))", "begin < 1 + max(WINDOWS)"),
+        ("first < max(p_look_back + SCORED, 1 + max(WINDOWS))", "first < 1 + max(WINDOWS)"),
     )
     contract.broken(
         conn,
