@@ -33,14 +33,20 @@ demo: ## Show the whole thing on a synthetic market; DATA=file, folder or 'glob'
 
 # An engine is used only when it is asked for, because that may start one.
 test test-all: export TA_LAB2_TEST_DOCKER := $(if $(filter-out 0 no,$(DOCKER)),1,$(TA_LAB2_TEST_DOCKER))
+# What results are compared with. Its lock is complete: what the packages ask for is not read, since
+# empyrical asks for a peewee without a wheel, and imports none.
+COMPARISONS = @$(PY) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	--no-deps --require-hashes --only-binary=:all: -r requirements-comparisons.lock
 COVERAGE = --cov --cov-report=term $(if $(ARGS),--cov-fail-under=0)
 
 test: ## Run the tests; ARGS='-k word' picks some, DOCKER=1 adds those with a Docker engine
 	$(BOOTSTRAP) --tests
+	$(COMPARISONS)
 	$(PY) -m pytest -n auto --no-loadscope-reorder -m 'not slow' $(COVERAGE) $(ARGS)
 
 test-all: ## Run the tests, the slow ones too
 	$(BOOTSTRAP) --tests
+	$(COMPARISONS)
 	$(PY) -m pytest -n auto --no-loadscope-reorder $(COVERAGE) $(ARGS)
 
 lint: venv ## Check style, types, layers and SQL; every check runs, even after one that failed
@@ -63,8 +69,13 @@ lock: venv ## Make requirements.lock from pyproject.toml and the public index; A
 		$(PY) -m uv pip compile --no-config --universal --python-version 3.11 --generate-hashes \
 		--no-header --extra calendars --extra charts --extra parquet --extra dev --extra exchanges --quiet $(ARGS) \
 		pyproject.toml -o requirements.lock
+	env -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_FIND_LINKS \
+		$(PY) -m uv pip compile --no-config --universal --python-version 3.11 --generate-hashes \
+		--no-header --group comparisons --constraints requirements.lock \
+		--overrides <(echo 'peewee>=3.19') --quiet $(ARGS) -o requirements-comparisons.lock
 
-bench: venv ## Time it against two clients; writes benchmarks/RESULTS.md; ARGS='full day ingest ladder' picks
+bench: venv ## Time it against two clients; writes benchmarks/RESULTS.md; ARGS='full day ingest ladder pipeline qlib' picks
+	$(COMPARISONS)
 	$(PY) -m benchmarks $(ARGS)
 
 docker-base: ## Make the image debian:trixie-slim here, for where no image registry answers

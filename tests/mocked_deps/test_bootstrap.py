@@ -494,33 +494,47 @@ def test_another_python_on_path_takes_over_when_the_first_does_not_fit(
 # ---- the lock and the Makefile
 
 
-def locked() -> dict[str, set[Version]]:
-    lock = (ROOT / "requirements.lock").read_text()
+LOCKS = ("requirements.lock", "requirements-comparisons.lock")
+
+
+def locked(name: str = LOCKS[0]) -> dict[str, set[Version]]:
+    lock = (ROOT / name).read_text()
     versions: dict[str, set[Version]] = {}
     for name, version in re.findall(r"^([a-z0-9-]+)==([^\s;]+)", lock, flags=re.MULTILINE):
         versions.setdefault(name, set()).add(Version(version))
     return versions
 
 
-def test_the_lock_holds_what_pyproject_asks_for() -> None:
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_lock_holds_what_pyproject_asks_for(name: str) -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)["project"]
-    extras = project["optional-dependencies"]
-    asked = [
-        Requirement(line) for group in (project["dependencies"], *extras.values()) for line in group
-    ]
+        content = tomllib.load(file)
+    project = content["project"]
+    groups = {
+        LOCKS[0]: (project["dependencies"], *project["optional-dependencies"].values()),
+        LOCKS[1]: (content["dependency-groups"]["comparisons"],),
+    }[name]
+    asked = [Requirement(line) for group in groups for line in group]
     unmet = [
         str(need)
         for need in asked
-        if not any(version in need.specifier for version in locked().get(need.name.lower(), ()))
+        if not any(version in need.specifier for version in locked(name).get(need.name.lower(), ()))
     ]
     assert not unmet, f"run `make lock`: the lock does not hold {unmet}"
 
 
-def test_every_entry_of_the_lock_has_hashes_and_none_has_an_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+def test_what_both_locks_hold_is_the_same_in_both() -> None:
+    first, second = (locked(name) for name in LOCKS)
+    both = first.keys() & second.keys()
+    assert "numpy" in both
+    assert {name: first[name] for name in both} == {name: second[name] for name in both}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_entry_of_the_lock_has_hashes_and_none_has_an_address(name: str) -> None:
+    lock = (ROOT / name).read_text()
     entries = re.split(r"\n(?=\w)", lock.strip())
-    assert len(entries) >= len(locked()) > 0
+    assert len(entries) >= len(locked(name)) > 0
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
     assert "://" not in lock
     assert "--index" not in lock

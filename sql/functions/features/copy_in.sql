@@ -50,13 +50,14 @@ table = plpy.execute(
     " from pg_class as c"
     " join ta_meta.table_class as t"
     " on t.schema_name = c.relnamespace::regnamespace::text and t.table_name = c.relname"
-    " where c.oid = " + plpy.quote_literal(p_target) + "::regclass and t.class = 'asset'"
+    " where c.oid = " + plpy.quote_literal(p_target) + "::regclass and (t.class = 'asset'"
     " and (t.schema_name in ('features', 'regimes', 'signals') or t.table_name = 'cmc_price_bars_multi_tf')"
+    " or (t.schema_name, t.table_name) = ('backtest', 'equity'))"
 )
 if not table:
     plpy.error(
         f"{p_target} takes no packed rows",
-        detail="Only the asset tables of the schemas features, regimes and signals and the bars do.",
+        detail="Only the asset tables of the schemas features, regimes and signals, the bars and equity of backtests do.",
         hint="Insert into it, or register it in ta_meta.table_class.",
         sqlstate="TA405",
     )

@@ -179,6 +179,19 @@ def test_a_bad_line_of_an_export_is_kept_with_its_reason(tx, tmp_path, row, reas
     assert reasons(tx) == [(2, reason)]
 
 
+@pytest.mark.parametrize("day", ["2020-01-1 ", " 200-01-02"])
+def test_a_date_that_only_the_database_would_understand_is_none(tx, day):
+    number = uuid4()
+    cells = ("1", "3", "0.5", "2")
+    columns = ("day", "open", "high", "low", "close")
+    queries.stage(
+        tx, number, columns, [(1, day, None, (day, *cells)), (2, "", None, ("2020-01-03", *cells))]
+    )
+    tx.execute("select bars.load_staged_prices(%s, 'f', 1, 'bitcoin', '{}')", (number,))
+    assert reasons(tx) == [(1, "date unparsable")]
+    assert [candle[0] for candle in stored(tx)] == ["2020-01-03 23:59:59.999+00"]
+
+
 def test_a_rejected_line_stays_known_after_the_file_was_mended(tx, tmp_path):
     load(tx, prices.daily(tmp_path, "2020-01-01,BTC,1,0.1,0.5,2,10"))
     assert load(tx, prices.daily(tmp_path, GOOD)) == only(loaded=1)

@@ -181,11 +181,10 @@ def test_regimes_and_averages_as_they_were_known_are_those_that_are_stored(conn)
     for known, stored in (
         ("regimes.daily_as_of(1, now())", "regimes.cmc_regimes_daily where id = 1"),
         (
-            "features.ema_as_of(1, '{1}', now())",
+            "features.ema_rows_as_of(1, '{1}', now())",
             "features.cmc_ema_multi_tf where id = 1 and tf_id = 1",
         ),
         ("regimes.daily_as_of(1)", "regimes.cmc_regimes_daily where id = 1"),
-        ("features.ema_as_of(1, '{1}')", "features.cmc_ema_multi_tf where id = 1 and tf_id = 1"),
     ):
         assert conn.execute(
             f"""

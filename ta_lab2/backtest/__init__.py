@@ -1,0 +1,1 @@
+"""Backtests: runs over stored signals, their trades, equity and metrics."""
