@@ -46,7 +46,7 @@ def schedule_elsewhere(conn: Connection, at: str, *, intraday_at: str, database:
         for verb, schedule, command in (
             ("refresh_all", at, "CALL refresh_all()"),
             ("refresh_intraday", intraday_at, "CALL refresh_intraday()"),
-            ("prune", "40 1 * * *", "SELECT observability.prune('90 days')"),
+            ("prune", "40 1 * * *", "select observability.prune('90 days')"),
         ):
             conn.execute(
                 "select cron.schedule_in_database(%s, %s, %s, %s, %s)",

@@ -29,7 +29,7 @@ begin
             values
                 (''ta_lab2 refresh_all'', $1, ''CALL refresh_all()''),
                 (''ta_lab2 refresh_intraday'', $2, ''CALL refresh_intraday()''),
-                (''ta_lab2 prune'', ''40 1 * * *'', ''SELECT observability.prune(''''90 days'''')'')
+                (''ta_lab2 prune'', ''40 1 * * *'', ''select observability.prune(''''90 days'''')'')
         ) as j (name, schedule, command)
     ', v_cron)
     using p_schedule, p_intraday;

@@ -19,7 +19,7 @@ from tests.support import intraday, prices
 
 JOB = "ta_lab2 refresh_all"
 INTRADAY = "ta_lab2 refresh_intraday"
-PRUNE = "ta_lab2 prune", "40 1 * * *", "SELECT observability.prune('90 days')"
+PRUNE = "ta_lab2 prune", "40 1 * * *", "select observability.prune('90 days')"
 ASSET = 999_000_001
 REMOVE = "select cron.unschedule(j.jobid) from cron.job as j where j.jobname like 'ta_lab2 %'"
 IDLE = "select from cron.job_run_details as d where d.status = 'running' having count(*) = 0"
