@@ -12,7 +12,18 @@ import argparse
 
 import psycopg
 
-from benchmarks import day, full, ingest, ladder, market, pipeline, qlib, report, scale
+from benchmarks import (
+    day,
+    full,
+    ingest,
+    ladder,
+    market,
+    pipeline,
+    qlib,
+    report,
+    scale,
+    strategies,
+)
 from tests.support import servers
 
 TABLES = {
@@ -22,6 +33,7 @@ TABLES = {
     "ladder": ladder.run,
     "pipeline": pipeline.run,
     "qlib": qlib.run,
+    "strategies": strategies.run,
 }
 #: Too long to be run unasked.
 NAMED = {"scale": scale.run}

@@ -25,7 +25,7 @@ _SHADES: Final = (-0.2, -0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, 0.2)
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """The return of a month, a fraction, and which of ten shades it has; month 0 is the year."""
+    """The return of a month, and its shade: 0 to 9, 10 for none; month 0 is the year."""
 
     year: int
     month: int
@@ -209,7 +209,9 @@ def _months(conn: Connection, run_id: UUID) -> list[Month]:
                 from of_year as y
             )
             select
-                k.year, k.month, k.value, width_bucket(k.value, %(shades)s::float8[]) as shade
+                k.year, k.month, k.value,
+                case when k.value = 0 then 10 else width_bucket(k.value, %(shades)s::float8[]) end
+                    as shade
             from known as k
             where k.value is not null
             order by k.year, k.month

@@ -143,7 +143,7 @@ def list_(
 
 def table(found: Sequence[Listed], *, labels: bool = True) -> Table:
     """Return the runs as a table, one a line, with what the user calls them."""
-    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    made = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     made.add_column("\nrun", no_wrap=True)
     made.add_column("\nsignal", overflow="fold")
     made.add_column("\nassets", overflow="fold")

@@ -211,7 +211,8 @@ class _Account:
         equity = self.cash + sum(trade.side * trade.units * worth[trade.id] for trade in self.open)
         used = sum(trade.units * trade.entry_price for trade in self.open)
         money = min(share * self.cash / (1 + fee), rules.capital_limit * equity - used)
-        if not (money > 0 and fill > 0):
+        # What rounding leaves of an account that is spent is nothing.
+        if not (money > 1e-9 * equity and fill > 0):
             self.result.skipped += 1
             return
         units = money / fill

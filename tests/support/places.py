@@ -18,9 +18,11 @@ from pathlib import Path
 
 import psutil
 
+from ta_lab2.db.runtime.server import GIB
+
 MEMORY = Path("/dev/shm")
 #: Several times what the servers of one worker hold at once.
-ROOM = 4 * 2**30
+ROOM = 4 * GIB
 
 
 @contextmanager
@@ -54,8 +56,8 @@ def on_disk(prefix: str) -> Iterator[Path]:
 
 
 def stop_servers(above: Path) -> None:
-    """Stop the servers whose data lies in folders of a folder, by their pids."""
-    for file in above.glob("*/data/postmaster.pid"):
+    """Stop the servers whose data lies in a folder or in folders of it, by their pids."""
+    for file in [*above.glob("data/postmaster.pid"), *above.glob("*/data/postmaster.pid")]:
         pid = int(file.read_text().split()[0])
         with_data = Path(f"/proc/{pid}/cwd")
         if with_data.exists() and with_data.samefile(file.parent):

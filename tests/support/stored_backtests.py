@@ -77,9 +77,8 @@ def check(conn: psycopg.Connection, run_id: Any) -> Run:
     trades = of(conn, "trades", run_id)
     run.trades.sort(key=lambda trade: trade.entry_ts)
     for stored, trade in zip(trades, run.trades, strict=True):
-        assert {name: stored[name] for name in DATES} == {
-            name: getattr(trade, name) for name in DATES
-        }
+        expected = {name: getattr(trade, name) for name in DATES}
+        assert {name: stored[name] for name in DATES} == expected, trade
         names = [*MONEY, "net_pnl", "return_pct"]
         if trade.exit_ts:
             names += ["exit_price", "exit_fee", "exit_slippage"]

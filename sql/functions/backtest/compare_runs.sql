@@ -164,7 +164,7 @@ declare
     c_no_setting constant text[] := '{
         run_id,created_at,label,params,signal_id,params_digest,first_ts,last_ts,known_at,data_at,status,
         inputs_digest,machinery_digest,result_digest,machinery,bars,duration
-    }';
+    }'::text[];
     v_segment record;
 begin
     return query
@@ -312,7 +312,7 @@ begin
         where v.a is distinct from v.b
     )
     select
-        'equity', null::integer, p.ts, p.what, p.a::text, p.b::text, format('the first of %s bars', p.bars)
+        'equity', null::integer, p.ts, p.what, p.a::text, p.b::text, format('bars that differ: %s', p.bars)
     from pair as p
     where p.bar = 1
     order by p.place;

@@ -232,7 +232,7 @@ def test_equity_is_named_where_it_parts_and_every_metric_that_differs(pair):
     for each, at in zip(found.values(), (1, 3), strict=True):
         parted = [(row[0], row[at], row[at + 1]) for row in rows if row[at] != row[at + 1]]
         assert (each.ts, float(each.a), float(each.b)) == parted[0]
-        assert each.detail == f"the first of {len(parted)} bars"
+        assert each.detail == f"bars that differ: {len(parted)}"
     values = [
         {each.metric: each.value for each in runs.metrics(pair.conn, run)}
         for run in (pair.first, pair.second)

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.support import backtest_by_definition
+from tests.support import backtest_by_definition, stored_backtests
 from tests.support.backtest_by_definition import Rules
 from tests.support.walks import ATR, EMA, walk, worked
 
@@ -63,3 +63,20 @@ def test_the_slow_way_s_metrics_are_empyrical_s(signal, side, year):
     ours = backtest_by_definition.metrics(run, rules, year)
     assert {name: ours[name] for name in theirs} == pytest.approx(theirs, rel=1e-9)
     assert not any(math.isnan(value) for value in theirs.values())
+
+
+@pytest.mark.parametrize("costs", ["clean", "perp"])
+@pytest.mark.parametrize("signal", ["ema_9_21_long", "rsi_30_70_mr", "atr_20_donchian"])
+def test_stored_metrics_are_empyrical_s(market, signal, costs):
+    run_id = stored_backtests.start(market, signal, cost_model=costs, asset_ids=[1, 2])
+    (run,) = stored_backtests.of(market, "runs", run_id)
+    equity = stored_backtests.of(market, "equity", run_id)
+    held = np.array([run["capital"], *(row["benchmark"] for row in equity)])
+    theirs = by_empyrical(
+        np.array([row["daily_return"] for row in equity]),
+        np.diff(held) / held[:-1],
+        (run["last_ts"] - run["first_ts"]).days,
+        run["annualisation_days"],
+    )
+    ours = {row["metric"]: row["value"] for row in stored_backtests.of(market, "metrics", run_id)}
+    assert {name: ours[name] for name in theirs} == pytest.approx(theirs, rel=1e-9)

@@ -85,6 +85,13 @@ def test_strict_fails_on_other_inputs_and_its_alert_stays(conn, revised):
     assert not {"trade", "equity", "metric"} & set(levels), "no pnl is looked at before the alert"
 
 
+def test_the_app_may_do_all_of_it(conn, revised):
+    conn.execute("set role ta_lab2_app")
+    with pytest.raises(errors.InputsDiffer):
+        runs.validate(conn, revised)
+    assert runs.validate(conn, revised, known_at=runs.one(conn, revised).data_at) == "equal"
+
+
 def test_warn_alerts_and_goes_on(conn, revised):
     told = []
     assert runs.validate(conn, revised, mode="warn", on_notice=told.append) == "inputs differ"

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
 from ta_lab2 import cli
+from ta_lab2.features import queries
 from ta_lab2.settings import settings
 from tests.support import contract, prices
 from tests.support.contract import EVERY
+
+#: Twenty-seven centuries of days, and what one back-end may take for them.
+BARS = 1_000_000
+GIGABYTES = 8
 
 
 @pytest.fixture
@@ -159,3 +166,39 @@ def test_a_parameter_that_cannot_be_is_refused_for_every_kind(tx):
                 tried += 1
     assert tried > 150
     assert tx.execute("select count(*) from features.dim_indicators").fetchone() == (9,)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_an_asset_of_a_million_candles_is_worked_out_in_bounded_memory(own_db, autocommit):
+    conn = autocommit(own_db)
+    contract.only(conn, ())
+    prices.put(conn, 1, {})
+    conn.execute(
+        """
+        insert into bars.cmc_price_histories7 (id, ts, open, high, low, close, volume)
+        select
+            1,
+            timestamptz '0002-01-01 23:59:59.999+00' + n * interval '24 hours',
+            100 + n %% 7, 110 + n %% 7, 50 - n %% 5, 100 + n %% 1000 * 7919 %% 101 / 10.0, n %% 13
+        from generate_series(1, %s) as n
+        """,
+        (BARS,),
+    )
+    worker = autocommit(own_db)
+    queries.refresh(worker)
+    for computation in contract.DAILY:
+        (rows,) = conn.execute(f"select count(*) from {computation.table}").fetchone()
+        assert rows == BARS
+    assert conn.execute(
+        """
+        select count(*)
+        from features.cmc_daily_features as f
+        where 'NaN' in (f.ret_pct_1, f.z_parkinson_20, f.rsi_14, f.adx_14, f.macd_hist_12_26_9)
+        """
+    ).fetchone() == (0,)
+    status = Path(f"/proc/{worker.info.backend_pid}/status")
+    if status.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        assert found
+        assert int(found[1]) < GIGABYTES * 2**20

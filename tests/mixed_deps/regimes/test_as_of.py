@@ -77,7 +77,9 @@ ALL = """
 
 def known(conn, asset, moment):
     """All rows of an asset as they were known."""
-    return conn.execute(ALL.format("regimes._as_known(%s, %s)"), (asset, moment)).fetchall()
+    return conn.execute(
+        ALL.format("regimes.daily_as_of(%s::integer, %s)"), (asset, moment)
+    ).fetchall()
 
 
 def stored(conn, asset):

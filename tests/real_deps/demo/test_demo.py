@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -126,6 +127,19 @@ def digest(server_url):
 
 
 @pytest.fixture
+def seeds(server_url):
+    """The strategies of a database."""
+
+    def of(database):
+        with psycopg.connect(make_conninfo(server_url, dbname=database)) as conn:
+            return [
+                row[0] for row in conn.execute("select s.signal_name from signals.dim_signals as s")
+            ]
+
+    return of
+
+
+@pytest.fixture
 def coin(tmp_path):
     path = tmp_path / "prices" / "700_testcoin.csv"
     path.parent.mkdir()
@@ -142,16 +156,23 @@ def exists(server_url, name):
 
 
 def test_the_first_run_makes_everything_and_the_second_changes_nothing(
-    start, name, digest, tmp_path
+    start, name, digest, seeds, tmp_path
 ):
-    chart = tmp_path / "out" / "chart.png"
+    chart, report = tmp_path / "out" / "chart.png", tmp_path / "out" / "report.html"
     out, err = finish(start())
-    first = digest(name), chart.read_bytes()
+    first = digest(name), chart.read_bytes(), report.read_bytes()
     assert "SYNTHETIC" in out
-    assert [line.split()[0] for line in out.splitlines() if "SYN-" in line] == [
+    assert b"SYNTHETIC" in first[2]
+    # Prices, then regimes.
+    assert [line.split()[0] for line in out.splitlines() if line.startswith(" SYN-")] == 2 * [
         "SYN-CALM", "SYN-WILD", "SYN-RISE", "SYN-GAPS", "SYN-GONE", "SYN-USD",
     ]  # fmt: skip
-    assert out.splitlines()[-1] == f"chart: {chart}"
+    assert out.splitlines()[-2:] == [f"chart: {chart}", f"report: {report}"]
+    told, ranking = out.split("Strategies over 6 assets")
+    assert "What the revised candle did to" in told
+    assert "SYN-CALM 2023-09-14 close: 1783.4195447 -> 1321.05151459" in told
+    strategies = re.findall(r"^ ?[0-9a-f]{8} +(\w+)", ranking, re.MULTILINE)
+    assert sorted(strategies) == sorted(seeds(name))
     assert "6,075 loaded" in err
     assert "6,074 unchanged, 1 revised" in err
     assert "6 assets, 153120 rows" in err
@@ -163,8 +184,8 @@ def test_the_first_run_makes_everything_and_the_second_changes_nothing(
     assert out_again == out
     assert "loaded, " not in err
     assert "revised" not in err.replace("one candle revised by its source", "")
-    assert err.count("6 assets, 0 rows") == 2
-    assert (digest(name), chart.read_bytes()) == first
+    assert err.count("6 assets, 0 rows") == 2 * 3
+    assert (digest(name), chart.read_bytes(), report.read_bytes()) == first
 
 
 @pytest.fixture(scope="module")
@@ -187,12 +208,12 @@ def wait_for(process, step):
     pytest.fail(f"the demo never came to {step}")
 
 
-@pytest.mark.parametrize("step", ["1/5", "2/5", "3/5", "5/5"])
+@pytest.mark.parametrize("step", ["1/8", "2/8", "3/8", "4/8", "6/8", "8/8"])
 def test_a_run_that_is_killed_is_gone_on_with_by_the_same_command(
     start, name, small, digest, loaded_once, step
 ):
     # The first step is the one that makes the database.
-    database = name if step == "1/5" else small
+    database = name if step == "1/8" else small
     process = start(database=database)
     wait_for(process, step)
     process.kill()
@@ -200,11 +221,12 @@ def test_a_run_that_is_killed_is_gone_on_with_by_the_same_command(
     out, _ = finish(start(database=database))
     assert "SYN-GONE" in out
     assert digest(database) == loaded_once
+    assert "What the revised candle did to" in out
 
 
 def test_ctrl_c_is_answered_in_one_sentence(start, small, digest, loaded_once):
     process = start(database=small)
-    wait_for(process, "2/5")
+    wait_for(process, "2/8")
     process.send_signal(signal.SIGINT)
     _, err = finish(process, status=130)
     assert err.splitlines()[-1] == "error: interrupted; the same command goes on from here"
@@ -214,7 +236,7 @@ def test_ctrl_c_is_answered_in_one_sentence(start, small, digest, loaded_once):
 
 def test_two_runs_at_once_both_succeed_and_end_in_one_market(start, name, digest, loaded_once):
     together = [start(chart="a.png"), start(chart="b.png")]
-    outs = [finish(process)[0].splitlines()[:-1] for process in together]
+    outs = [finish(process)[0].splitlines()[:-2] for process in together]
     assert outs[0] == outs[1]
     assert digest(name) == loaded_once
 
@@ -224,9 +246,11 @@ def test_files_go_into_the_projects_database_and_the_synthetic_one_is_not_made(
 ):
     out, err = run(str(coin))
     assert "SYNTHETIC" not in out
-    assert [line.split() for line in out.splitlines() if "TST" in line] == [
+    assert [line.split() for line in out.splitlines() if "2024-01-01" in line] == [
         ["TST", "2024-01-01", "2024-01-02", "2", "0", "1", "-50.0%", "-50.0%", "-50.0%"]
     ]
+    assert out.splitlines()[-1] == f"report: {tmp_path / 'out' / 'prices-report.html'}"
+    assert "What the revised candle" not in out
     assert "700_testcoin.csv: 2 loaded" in err
     assert (tmp_path / "out" / "chart.png").read_bytes().startswith(b"\x89PNG")
     assert not exists(server_url, name)
