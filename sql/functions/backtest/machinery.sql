@@ -35,7 +35,10 @@ ROUTINES = """
           )
       )
 """
-key = plpy.execute("select md5(string_agg(p.oid || p.prosrc, '' order by p.oid)) as key" + ROUTINES)[0]["key"]
+# A routine that is replaced is another row version: its text need not be read to know.
+key = plpy.execute(
+    "select md5(string_agg(format('%s %s %s', p.oid, p.xmin, p.ctid), ' ' order by p.oid)) as key" + ROUTINES
+)[0]["key"]
 if key in SD:
     return SD[key]
 

@@ -4,6 +4,7 @@
 --
 -- A signal is up to date when neither its computation nor any that it reads from, however far up, has
 -- something to do: no candle came, went or was revised, and no kernel or configuration changed, since.
+-- Regimes count for a signal that uses them (use_regime).
 --
 -- requires: functions/features/computations.sql, functions/features/due.sql
 -- requires: functions/features/fingerprints.sql, functions/features/of_steps.sql
@@ -33,6 +34,12 @@ begin
         from needed as n
         join bars.dim_consumers as r on r.consumer = n.feature_type
         join computed as c on c.feature_name = r.reads or c.feature_name = any (r.also_reads)
+        where c.verb <> 'refresh_regimes'
+           or (
+               select (s.params ->> 'use_regime')::boolean
+               from signals.dim_signals as s
+               where s.signal_id = p_signal_id
+           )
     ),
 
     verbs as (

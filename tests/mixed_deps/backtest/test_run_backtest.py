@@ -51,13 +51,13 @@ def metrics(conn, run):
     return {each["metric"]: each["value"] for each in rows(conn, "metrics", run)}
 
 
-def add_signal(conn, name="added", kind="ema_crossover", **params):
-    """A signal of the test's own, whose events it writes by hand."""
-    return conn.execute(
+def add_signal(conn, params):
+    """A signal of the test's own, called ``added``."""
+    conn.execute(
         "insert into signals.dim_signals (signal_name, signal_type, params)"
-        " values (%s, %s, %s) returning signal_id",
-        (name, kind, Jsonb(params)),
-    ).fetchone()[0]
+        " values ('added', 'ema_crossover', %s)",
+        (Jsonb(params),),
+    )
 
 
 def trust_signals(conn):
@@ -449,6 +449,26 @@ def test_an_asset_whose_signal_was_never_worked_out_is_refused(market):
     with pytest.raises(errors.SignalsOutrun) as raised:
         call(market, asset_ids=[1, 9])
     assert "asset 9" in raised.value.detail
+
+
+@pytest.mark.parametrize("uses", [False, True])
+def test_regimes_may_be_behind_for_a_signal_that_does_not_use_them(own_db, autocommit, uses):
+    conn = autocommit(own_db)
+    markets.put(conn, 1, 11, 0, 120)
+    params = {"fast_period": 9, "slow_period": 21, "direction": "long", "use_regime": uses}
+    add_signal(conn, params)
+    for verb in ("features", "regimes", "signals"):
+        conn.execute(f"call refresh_{verb}()")
+    conn.execute(
+        "update features.feature_state set fingerprint = '' where feature_type = 'regimes'"
+    )
+
+    if uses:
+        with pytest.raises(errors.SignalsOutrun) as raised:
+            call(conn, "added")
+        assert "regimes is behind" in raised.value.detail
+    else:
+        assert call(conn, "added")
 
 
 def test_other_assets_run_while_one_is_behind(market):

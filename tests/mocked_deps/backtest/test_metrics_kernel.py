@@ -8,7 +8,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support import plpython
@@ -65,6 +65,14 @@ def quantile(values, share):
     return ordered[below] + (place - below) * (ordered[below + 1] - ordered[below])
 
 
+def power(base, exponent):
+    """The power; infinity where a float can't hold it."""
+    try:
+        return base**exponent
+    except OverflowError:
+        return math.inf
+
+
 def slow(equity, benchmark, exposure, trades, capital, year):
     """The metrics of days in a row from their formulas; those of returns that differ."""
     r = [b / a - 1 for a, b in zip([capital, *equity], equity, strict=False)]
@@ -79,7 +87,7 @@ def slow(equity, benchmark, exposure, trades, capital, year):
         (n for n in range(trough, len(equity)) if equity[n] >= peaks[trough]), len(equity) - 1
     )
     length = end - peak if falls[trough] < 0 else 0
-    cagr = (equity[-1] / capital) ** (1 / years) - 1
+    cagr = power(equity[-1] / capital, 1 / years) - 1
     down = math.sqrt(statistics.fmean([min(x, 0) ** 2 for x in r]))
     found = {
         "total_return": equity[-1] / capital - 1,
@@ -100,9 +108,8 @@ def slow(equity, benchmark, exposure, trades, capital, year):
     low = quantile(r, 0.05)
     found["tail_ratio"] = abs(quantile(r, 0.95)) / abs(low) if low else None
     found["beta"] = statistics.covariance(r, m) / statistics.variance(m)
-    found["alpha"] = (
-        1 + statistics.fmean([x - found["beta"] * y for x, y in zip(r, m, strict=True)])
-    ) ** year - 1
+    beyond = statistics.fmean([x - found["beta"] * y for x, y in zip(r, m, strict=True)])
+    found["alpha"] = power(1 + beyond, year) - 1
     net, pct, held = zip(*trades, strict=True) if trades else ((), (), ())
     won = [n for n, amount in enumerate(net) if amount > 0]
     lost = [n for n, amount in enumerate(net) if amount < 0]
@@ -130,6 +137,7 @@ closed = st.tuples(
     trades=st.lists(closed, max_size=8),
     year=st.sampled_from([252, 365]),
 )
+@example(account=[(20.0, 20.0, 0.0), (20.0, 20.0, 0.0), (262.0, 21.0, 0.0)], trades=[], year=365)
 def test_metrics_are_what_their_formulas_say(account, trades, year):
     equity, benchmark, exposure = (list(column) for column in zip(*account, strict=True))
     if len(set(equity)) < 2 or len({b / a for a, b in pairwise(benchmark)}) < 2:
