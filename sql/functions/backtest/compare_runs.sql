@@ -240,7 +240,7 @@ comment on function backtest._input_differences(backtest.runs, backtest.runs) is
 create or replace function backtest._told_trade(p_trade backtest.trades)
 returns text
 language sql
-immutable parallel safe
+stable parallel safe
 as $$
 select
     case
