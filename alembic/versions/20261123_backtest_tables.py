@@ -16,7 +16,11 @@ OF_A_RUN = "uuid not null references backtest.runs on delete cascade deferrable 
 
 #: Name, type with constraint, and meaning.
 COST_MODELS = [
-    ("cost_model", "text primary key check (cost_model <> '''')", "The name that run_backtest takes."),
+    (
+        "cost_model",
+        "text primary key check (cost_model <> '''')",
+        "The name that run_backtest takes.",
+    ),
     (
         "fee_bps",
         "double precision not null check (fee_bps between 0 and 1000000)",
@@ -126,7 +130,11 @@ TRADES = [
     ("entry_price", "double precision not null", "The fill, with slippage."),
     ("units", "double precision not null check (units > 0)", "Units bought, or sold short."),
     ("entry_fee", "double precision not null", "Money."),
-    ("entry_slippage", "double precision not null", "Money: what the fill was worse than the candle."),
+    (
+        "entry_slippage",
+        "double precision not null",
+        "Money: what the fill was worse than the candle.",
+    ),
     ("exit_signal_ts", "timestamptz", "The bar whose signal closed it; null: none did."),
     ("exit_ts", "timestamptz", "The bar of that fill; null: open at the end."),
     ("exit_price", "double precision", "The fill, with slippage; null: open at the end."),
@@ -163,11 +171,27 @@ EQUITY = [
     ("run_id", "uuid not null", "The run."),
     ("ts", "timestamptz not null", "A bar of any of its assets."),
     ("cash", "double precision not null", "Cash at its close."),
-    ("positions", "double precision not null", "Positions marked to their last closes; shorts are negative."),
+    (
+        "positions",
+        "double precision not null",
+        "Positions marked to their last closes; shorts are negative.",
+    ),
     ("equity", "double precision not null check (equity >= 0)", "cash + positions."),
-    ("daily_return", "double precision not null", "Over the bar before; over the capital for the first."),
-    ("drawdown", "double precision not null check (drawdown <= 0)", "Below the highest equity so far, a fraction."),
-    ("exposure", "double precision not null", "Sum of |units| x close over equity; 0 without equity."),
+    (
+        "daily_return",
+        "double precision not null",
+        "Over the bar before; over the capital for the first.",
+    ),
+    (
+        "drawdown",
+        "double precision not null check (drawdown <= 0)",
+        "Below the highest equity so far, a fraction.",
+    ),
+    (
+        "exposure",
+        "double precision not null",
+        "Sum of |units| x close over equity; 0 without equity.",
+    ),
     (
         "benchmark",
         "double precision not null",
@@ -198,7 +222,11 @@ RUN_SEGMENTS = [
     ("id", "integer not null", "The asset."),
     ("year", "integer not null", "The calendar year, in UTC."),
     ("row_count", "integer not null check (row_count > 0)", "Rows of it."),
-    ("digest", "bytea not null check (length(digest) = 32)", "SHA-256 of what the signal reads of them."),
+    (
+        "digest",
+        "bytea not null check (length(digest) = 32)",
+        "SHA-256 of what the signal reads of them.",
+    ),
 ]
 
 #: Name, columns, end of the definition, meaning, the published view's name and what the app may do.
@@ -282,11 +310,47 @@ SEEDS = f"""
     ('avg_win', 'fraction', 'mean(return_pct) where net_pnl > 0', 'Of {CLOSED}; null without a win.'),
     ('avg_loss', 'fraction', 'mean(return_pct) where net_pnl < 0', 'Of {CLOSED}; null without a loss.'),
     ('avg_holding_days', 'days', 'mean(exit_ts - entry_ts)', 'Of {CLOSED}; null without any.'),
-    ('entries_skipped', 'count', 'entries that were not filled', 'For want of cash, of room under capital_limit, of a known volatility, or of a price above 0.')
+    ('entries_skipped', 'count', 'entries that were not filled', 'For want of cash, of room under capital_limit, of a known volatility, or of a price above 0; or worth less than a billionth of equity.')
 """
 
 #: What an older checkout doesn't know.
-ROUTINES: dict[str, list[str]] = {}
+ROUTINES = {
+    "procedures/backtest/run_backtest.sql": [
+        "public.run_backtest(text, integer[], timestamptz, timestamptz, text, double precision, text,"
+        " double precision, text, double precision, timestamptz, text, double precision, uuid)",
+        "backtest._signal(text)",
+        "backtest._cost_model(text)",
+        "backtest._check_settings(backtest.runs)",
+        "backtest._universe(signals.dim_signals, integer[], timestamptz)",
+    ],
+    "functions/backtest/ranking.sql": ["backtest.ranking(text)"],
+    "functions/backtest/drawdowns.sql": ["backtest.drawdowns(uuid, integer)"],
+    "functions/backtest/monthly_returns.sql": ["backtest.monthly_returns(uuid)"],
+    "functions/backtest/require_run.sql": ["backtest.require_run(uuid)"],
+    "functions/backtest/result_digest.sql": ["backtest.result_digest(uuid)"],
+    "functions/backtest/inputs_digest.sql": ["backtest.inputs_digest(backtest.runs)"],
+    "functions/backtest/machinery.sql": ["backtest.machinery()"],
+    "functions/backtest/measure.sql": [
+        "backtest.measure(uuid, double precision, integer, integer)"
+    ],
+    "functions/backtest/metrics_kernel.sql": [
+        "backtest.metrics_kernel(double precision, integer, bytea, bytea, bytea, bytea, bytea, bytea,"
+        " bytea, integer, double precision, integer)"
+    ],
+    "functions/backtest/simulation_kernel.sql": [
+        "backtest.simulation_kernel(uuid, integer[], bytea, bytea, bytea, bytea, bytea, bytea, bytea,"
+        " bytea, bytea, double precision, double precision, double precision, double precision, text,"
+        " double precision, double precision, text, double precision)"
+    ],
+    "functions/backtest/read_inputs.sql": [
+        "backtest.read_inputs(integer, integer[], timestamptz, timestamptz, timestamptz)",
+        "backtest._candles(integer[], timestamptz)",
+        "backtest._events(integer, integer[], timestamptz)",
+        "backtest._segments(integer, integer[], timestamptz)",
+    ],
+    "functions/backtest/stale_signals.sql": ["backtest.stale_signals(integer, integer[])"],
+    "functions/backtest/delete_equity.sql": ["backtest.delete_equity()"],
+}
 
 
 def make(table: str) -> None:

@@ -196,6 +196,18 @@ VIEWS = {
     "cmc_signal_status": "Where each signal of an asset stands, and from where on something that it read has changed since.",
 }
 
+#: It gets an argument.
+LADDER = "bars.ladder(integer, integer[], timestamptz, timestamptz, bytea[], timestamptz)"
+#: What an older checkout doesn't know, beside all that is in the slice.
+ROUTINES = {
+    "procedures/ops/refresh_all.sql": "public.refresh_all(integer[], boolean, boolean)",
+    "procedures/signals/refresh_signals.sql": "public.refresh_signals(integer[], boolean, boolean)",
+    "functions/regimes/daily_as_of.sql": "regimes.daily_as_of(integer, timestamptz)",
+    "functions/features/ema_as_of.sql": "features.ema_as_of(integer, integer[], timestamptz)",
+    "functions/features/bars_as_of.sql": "features.bars_as_of(integer, integer[], timestamptz)",
+    "functions/bars/ladder.sql": LADDER.replace(")", ", timestamptz)"),
+}
+
 
 def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
@@ -301,6 +313,7 @@ def upgrade() -> None:
     make_tables()
     make_views()
     make_seeds()
+    op.execute(f"drop function if exists {LADDER}")
     op.execute("grant usage on schema published to ta_lab2_research")
     op.execute("grant select on all tables in schema published to ta_lab2_research")
     op.execute(
@@ -309,6 +322,22 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for path, routine in ROUTINES.items():
+        op.execute(f"drop routine if exists {routine}")
+        op.execute(f"delete from ta_meta.routine_file as f where f.path = '{path}'")
+    op.execute("""
+        do $$
+        declare
+            v_routine regprocedure;
+        begin
+            for v_routine in
+                select p.oid from pg_catalog.pg_proc as p where p.pronamespace = 'signals'::regnamespace
+            loop
+                execute format('drop routine if exists %s cascade', v_routine);
+            end loop;
+        end $$
+    """)
+    op.execute("delete from ta_meta.routine_file as f where f.path like 'functions/signals/%'")
     op.execute(
         "alter default privileges in schema published revoke select on tables from ta_lab2_research"
     )

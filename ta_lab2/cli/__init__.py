@@ -30,6 +30,8 @@ from ta_lab2.cli import (
     regimes,
     runs,
     schedule,
+    signals,
+    today,
 )
 from ta_lab2.errors import DatabaseRaised, TaLabError
 
@@ -53,6 +55,8 @@ app.add_typer(prices, name="ingest")
 app.add_typer(indicators.app, name="indicators")
 app.command("refresh")(refresh.refresh)
 app.command("regimes")(regimes.regimes)
+app.add_typer(signals.app, name="signals")
+app.command("today")(today.today)
 app.command("runs")(runs.runs)
 app.command("export")(export.export)
 app.command("findings")(findings.findings)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import psycopg
 import typer
 from rich import box
 from rich.table import Table
 
-from ta_lab2.cli import console
+from ta_lab2.cli import console, words
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.features import queries
-
-_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,7 +73,7 @@ def add(
     ] = None,
 ) -> None:
     """Add an indicator. The next refresh adds its columns and fills their history."""
-    params = _parameters(parameters or [])
+    params = words.parameters(parameters or [])
     with _connect() as conn:
         added = queries.add_indicator(conn, kind.lower(), params)
         standing = None if added else queries.indicator_with(conn, kind.lower(), params)
@@ -122,18 +119,3 @@ def _switch(indicator_id: int, *, on: bool) -> queries.Indicator:
 def _name(each: queries.Indicator) -> str:
     """Return how an indicator is typed."""
     return " ".join([each.kind, *(f"{name}={value}" for name, value in each.params.items())])
-
-
-def _parameters(words: list[str]) -> dict[str, Any]:
-    """Return parameters such as ``period=28``; what is no number stays text, which is refused."""
-    found: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not name or not equals:
-            raise Refused(f"{word!r} is no parameter", "Write NAME=VALUE, such as period=28.")
-        if name in found:
-            raise Refused(f"{name} is given twice")
-        found[name] = value
-        if _NUMBER.fullmatch(value):
-            found[name] = float(value) if "." in value else int(value)
-    return found

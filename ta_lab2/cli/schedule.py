@@ -26,7 +26,7 @@ def schedule(
         str, typer.Option(metavar="CRON", help="The same for the bars of intraday candles.")
     ] = "5 * * * *",
 ) -> None:
-    """Let pg_cron bring features (daily, 00:10 UTC) and intraday bars (hourly) up to date."""
+    """Let pg_cron refresh everything daily (00:10 UTC) and the intraday bars every hour."""
     with _connect(app_conninfo()) as conn:
         database = conn.info.dbname
         try:
@@ -34,7 +34,7 @@ def schedule(
         except CronElsewhere as error:
             with _connect_to_cron(error) as cron:
                 queries.schedule_elsewhere(cron, at, intraday_at=intraday_at, database=database)
-    console.say(f"refresh_features runs in {database} at: {at}")
+    console.say(f"refresh_all runs in {database} at: {at}")
     console.say(f"refresh_intraday runs in {database} at: {intraday_at}")
 
 

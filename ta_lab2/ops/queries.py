@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from psycopg import Connection
 from psycopg.errors import InvalidParameterValue
@@ -42,23 +43,32 @@ def has_cron(conn: Connection) -> bool:
 def schedule_elsewhere(conn: Connection, at: str, *, intraday_at: str, database: str) -> None:
     """Put the jobs of another database on this one's pg_cron; only a superuser may."""
     with _checked_by_cron(), conn.transaction():
-        for verb, schedule in (("refresh_features", at), ("refresh_intraday", intraday_at)):
+        for verb, schedule in (("refresh_all", at), ("refresh_intraday", intraday_at)):
             conn.execute(
                 "select cron.schedule_in_database(%s, %s, %s, %s, %s)",
                 (_job_of(database, verb), schedule, f"CALL {verb}()", database, APP),
             )
+        _unschedule(conn, [_job_of(database, "refresh_features")])
 
 
 def unschedule_elsewhere(conn: Connection, *, database: str) -> None:
     """Take the jobs of another database off this one's pg_cron."""
+    _unschedule(conn, [_job_of(database, verb) for verb in _VERBS])
+
+
+def _unschedule(conn: Connection, jobs: list[str]) -> None:
     conn.execute(
         """
         select cron.unschedule(j.jobid)
         from cron.job as j
         where j.jobname = any (%s) and j.username = %s
         """,
-        ([_job_of(database, verb) for verb in ("refresh_features", "refresh_intraday")], APP),
+        (jobs, APP),
     )
+
+
+#: The last is of a time when features were all that was scheduled.
+_VERBS: Final = ("refresh_all", "refresh_intraday", "refresh_features")
 
 
 def _job_of(database: str, verb: str) -> str:

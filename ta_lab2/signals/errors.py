@@ -63,3 +63,9 @@ class SignalFixed(DatabaseRaised, sqlstate="TA510"):
     """A signal that has rows keeps its parameters, but for a new version."""
 
     exit_code = 2
+
+
+class UnknownSignal(DatabaseRaised, sqlstate="TA511"):
+    """No signal has this id."""
+
+    exit_code = 2

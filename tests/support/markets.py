@@ -14,7 +14,7 @@ ASSETS = ((1, 11, 0, 420), (2, 12, 0, 300), (3, 13, 415, 420), (4, 14, 60, 420))
 
 def put(conn: psycopg.Connection, asset: int, seed: int, first: int, last: int) -> None:
     """Store candles of a random walk, one for each day from the first to the last."""
-    walk = random.Random(seed)  # noqa: S311 - repeatable
+    walk = random.Random(seed)
     conn.execute(
         "insert into bars.dim_assets (id, symbol, slug) values (%s, %s, %s)",
         (asset, f"T{asset}", f"test-{asset}"),

@@ -158,7 +158,7 @@ def backtest(
                 worth += trade.side * trade.units * mark
             used = sum(trade.units * trade.price for trade in held.values())
             value = min(share * cash / (1 + fee), how.limit * worth - used)
-            if value <= 0 or price <= 0:
+            if value <= 0 or value <= 1e-9 * worth or price <= 0:
                 skipped += 1
                 continue
             units = value / price

@@ -88,10 +88,7 @@ routines = plpy.execute(
     "select format('%s.%s(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name,"
     " l.lanname as language, p.prosrc as source" + ROUTINES
 )
-extensions = plpy.execute(
-    "select e.extname as name, e.extversion as version from pg_extension as e"
-    " where e.extname in ('plpgsql', 'plpython3u', 'timescaledb')"
-)
+extensions = plpy.execute("select e.extname as name, e.extversion as version from pg_extension as e")
 found = {
     "routines": {
         routine["name"]: hashlib.sha256(

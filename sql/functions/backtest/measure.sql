@@ -15,6 +15,8 @@ create or replace function backtest.measure(
 returns table (metric text, value double precision)
 language sql
 stable parallel unsafe
+-- Planned at each call, for the table as it has become, and by its key.
+set enable_seqscan = off
 as $$
 select m.metric, m.value
 from (

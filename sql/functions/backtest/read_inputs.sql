@@ -11,10 +11,12 @@
 -- an as-of read fails here. One statement's snapshot serves all of it, so a refresh that commits
 -- meanwhile is seen as a whole or not at all.
 
+-- Plans are kept for the session: one made when the tables were empty must serve full ones too.
 create or replace function backtest._candles(p_asset_ids integer[], p_known_at timestamptz)
 returns table (id integer, ts timestamptz, open double precision, close double precision)
 language plpgsql
 stable parallel unsafe
+set enable_seqscan = off
 as $$
 begin
     if p_known_at is null then
@@ -45,6 +47,7 @@ returns table (
 )
 language plpgsql
 stable parallel unsafe
+set enable_seqscan = off
 as $$
 begin
     if p_known_at is null then
@@ -69,6 +72,7 @@ create or replace function backtest._segments(p_signal_id integer, p_asset_ids i
 returns table (id integer, year integer, row_count integer, digest bytea)
 language plpgsql
 stable parallel unsafe
+set enable_seqscan = off
 as $$
 begin
     if p_known_at is null then
@@ -104,7 +108,6 @@ returns table (
     data_at timestamptz,
     bar_count integer,
     first_ts timestamptz,
-    last_ts timestamptz,
     bar_ids bytea,
     bar_ts bytea,
     opens bytea,
@@ -135,12 +138,12 @@ begin
         (select max(c.recorded_at) from published.price_state as c where c.id = any (p_asset_ids))
     );
     select
-        count(*), min(p.ts), max(p.ts),
+        count(*), min(p.ts),
         array_send(array_agg(p.id order by p.id, p.ts)),
         array_send(array_agg(p.ts order by p.id, p.ts)),
         array_send(array_agg(p.open order by p.id, p.ts)),
         array_send(array_agg(p.close order by p.id, p.ts))
-    into bar_count, first_ts, last_ts, bar_ids, bar_ts, opens, closes
+    into bar_count, first_ts, bar_ids, bar_ts, opens, closes
     from backtest._candles(p_asset_ids, p_known_at) as p
     where p.ts between v_from and v_to;
 

@@ -9,6 +9,8 @@ create or replace function backtest.result_digest(p_run_id uuid)
 returns bytea
 language sql
 stable parallel safe
+-- Planned at each call, for the table as it has become, and by its key.
+set enable_seqscan = off
 as $$
 select sha256(
     (

@@ -44,6 +44,8 @@ create or replace function backtest.simulation_kernel(
     p_fill text,
     p_capital_limit double precision,
     out is_ruined boolean,
+    out bars integer,
+    out last_ts timestamptz,
     out skipped integer,
     out id integer[],
     out side integer[],
@@ -82,10 +84,12 @@ BASIS = 10_000.0
 FEE, RATE = p_fee_bps / BASIS, p_funding_bps / BASIS
 DEARER = 1 + p_slippage_bps / BASIS
 CHEAPER = max(1 - p_slippage_bps / BASIS, 0.0)
+# Less than this share of equity is what roundings leave, not a position.
+DUST = 1e-9
 
 
 def moment(stamp):
-    return packing.iso([stamp])[0]
+    return str(packing.iso([stamp])[0])
 
 
 def read_bars():
@@ -200,10 +204,10 @@ def enter(fill, asset, cash, positions, assets, place):
     base = asset.opens[fill.bar] if p_fill == "next_open" else asset.closes[fill.bar]
     price = base * (DEARER if fill.kind > 0 else CHEAPER)
     used = math.fsum(trade.units * trade.entry_price for trade in positions.values())
-    room = p_capital_limit * equity_now(cash, positions, assets, place) - used
-    value = min(share(fill) * cash / (1 + FEE), room)
-    # An unknown volatility makes it nan, which is not above 0 either.
-    if not value > 0 or not price > 0:
+    equity = equity_now(cash, positions, assets, place)
+    value = min(share(fill) * cash / (1 + FEE), p_capital_limit * equity - used)
+    # An unknown volatility makes it nan, which is not above anything either.
+    if not value > max(DUST * equity, 0.0) or not price > 0:
         return None
     units = value / price
     return SimpleNamespace(
@@ -392,6 +396,8 @@ def column(name):
 places = timeline.tolist()
 return {
     "is_ruined": is_ruined,
+    "bars": end + 1,
+    "last_ts": moment(places[end]),
     "skipped": len(skipped),
     "id": column("id"),
     "side": column("side"),

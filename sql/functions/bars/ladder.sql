@@ -1,4 +1,4 @@
--- bars.ladder(p_id, p_tf_ids, p_first, p_after, p_stored, p_until): one asset's bars from its candles, as packed rows that differ.
+-- bars.ladder(p_id, p_tf_ids, p_first, p_after, p_stored, p_until, p_known_at): one asset's bars from its candles, as packed rows that differ.
 --
 --     select l.*
 --     from bars.ladder(1, array[1, 158], first_ts, last_ts, stored) as l;
@@ -6,9 +6,10 @@
 -- Reads the candles and the sessions that the bars that end at p_after or later depend on: 366 of
 -- them before it, all of them where p_after is minus infinity. p_first is the ts of the asset's first
 -- candle. With p_until the bars that are unfinished at that moment come as forming, from the candles
--- up to it.
+-- up to it. With p_known_at the candles are those that were known at that moment.
 --
 -- requires: functions/bars/ladder_kernel.sql, functions/timemodel/is_24_7.sql
+-- requires: functions/bars/prices_as_of.sql
 
 -- The session of a candle, and an error when it has none: what is counted from it would be wrong.
 create or replace function bars._session_of(p_id integer, p_session_id text, p_ts timestamptz)
@@ -46,7 +47,8 @@ create or replace function bars.ladder(
     p_first timestamptz,
     p_after timestamptz,
     p_stored bytea[],
-    p_until timestamptz default null
+    p_until timestamptz default null,
+    p_known_at timestamptz default null
 )
 returns table (
     rows_read bigint,
@@ -107,25 +109,46 @@ begin
         end if;
     end if;
 
-    select
-        count(*),
-        max(c.ts),
-        array[
-            array_send(array_agg(c.ts order by c.ts)),
-            array_send(array_agg(c.open order by c.ts)),
-            array_send(array_agg(c.high order by c.ts)),
-            array_send(array_agg(c.low order by c.ts)),
-            array_send(array_agg(c.close order by c.ts)),
-            array_send(array_agg(coalesce(c.volume, 'NaN') order by c.ts)),
-            array_send(array_agg(coalesce(c.market_cap, 'NaN') order by c.ts)),
-            array_send(array_agg(coalesce(c.time_high, c.ts) order by c.ts)),
-            array_send(array_agg(coalesce(c.time_low, c.ts) order by c.ts))
-        ]
-    into rows_read, last_ts, v_candles
-    from bars.cmc_price_histories7 as c
-    where c.id = p_id
-      and c.ts >= v_from
-      and c.ts <= coalesce(p_until, 'infinity');
+    if p_known_at is null then
+        select
+            count(*),
+            max(c.ts),
+            array[
+                array_send(array_agg(c.ts order by c.ts)),
+                array_send(array_agg(c.open order by c.ts)),
+                array_send(array_agg(c.high order by c.ts)),
+                array_send(array_agg(c.low order by c.ts)),
+                array_send(array_agg(c.close order by c.ts)),
+                array_send(array_agg(coalesce(c.volume, 'NaN') order by c.ts)),
+                array_send(array_agg(coalesce(c.market_cap, 'NaN') order by c.ts)),
+                array_send(array_agg(coalesce(c.time_high, c.ts) order by c.ts)),
+                array_send(array_agg(coalesce(c.time_low, c.ts) order by c.ts))
+            ]
+        into rows_read, last_ts, v_candles
+        from bars.cmc_price_histories7 as c
+        where c.id = p_id
+          and c.ts >= v_from
+          and c.ts <= coalesce(p_until, 'infinity');
+    else
+        select
+            count(*),
+            max(c.ts),
+            array[
+                array_send(array_agg(c.ts order by c.ts)),
+                array_send(array_agg(c.open order by c.ts)),
+                array_send(array_agg(c.high order by c.ts)),
+                array_send(array_agg(c.low order by c.ts)),
+                array_send(array_agg(c.close order by c.ts)),
+                array_send(array_agg(coalesce(c.volume, 'NaN') order by c.ts)),
+                array_send(array_agg(coalesce(c.market_cap, 'NaN') order by c.ts)),
+                array_send(array_agg(coalesce(c.time_high, c.ts) order by c.ts)),
+                array_send(array_agg(coalesce(c.time_low, c.ts) order by c.ts))
+            ]
+        into rows_read, last_ts, v_candles
+        from bars.prices_as_of(p_known_at, array[p_id]) as c
+        where c.ts >= v_from
+          and c.ts <= coalesce(p_until, 'infinity');
+    end if;
 
     if not v_market.is_24_7 and last_ts is not null then
         v_last := bars._session_of(p_id, v_market.session_id, last_ts);
@@ -198,5 +221,5 @@ end
 $$;
 
 comment on function bars.ladder(
-    integer, integer[], timestamptz, timestamptz, bytea[], timestamptz
+    integer, integer[], timestamptz, timestamptz, bytea[], timestamptz, timestamptz
 ) is 'Bars of some timeframes of one asset that end at or after a ts: what is stale of those stored, what takes their place, or what is unfinished.';

@@ -4,7 +4,7 @@
 --     from features.unpacked('features.cmc_returns_daily', k.packed) as u (row);
 --
 -- For who computes without storing: what copy_in writes into a table is read here instead. Numbers
--- keep every bit: their text is the shortest that gives them back.
+-- keep every bit: their text is the shortest that gives them back. Columns that the table makes from others are null.
 --
 -- needs: plpython3u
 
@@ -49,12 +49,39 @@ def numbers(at, length):
     return '"{' + ",".join(found) + '}"'
 
 
-TEXTS = {23: integer, 1184: stamp, 701: number, 16: boolean, 1022: numbers}
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '""') + '"'
 
+
+def text(at, length):
+    return quoted(p_packed[at : at + length].decode())
+
+
+def document(at, length):
+    """jsonb: a byte with its version before the text."""
+    return text(at + 1, length - 1)
+
+
+def octets(at, length):
+    return quoted("\\x" + p_packed[at : at + length].hex())
+
+
+TEXTS = {
+    23: integer,
+    1184: stamp,
+    701: number,
+    16: boolean,
+    1022: numbers,
+    25: text,
+    3802: document,
+    17: octets,
+}
+
+# A column that is made from others is not packed: None.
 texts = [
-    TEXTS[column["atttypid"]]
+    None if column["is_made"] else TEXTS[column["atttypid"]]
     for column in plpy.execute(
-        "select a.atttypid::integer from pg_catalog.pg_attribute as a"
+        "select a.atttypid::integer, a.attgenerated <> '' as is_made from pg_catalog.pg_attribute as a"
         " where a.attrelid = " + plpy.quote_literal(p_table) + "::regclass"
         " and a.attnum > 0 and not a.attisdropped order by a.attnum"
     )
@@ -63,10 +90,13 @@ at = 0
 while at < len(p_packed):
     at += COUNT.size
     row = []
-    for text in texts:
+    for read in texts:
+        if read is None:
+            row.append("")
+            continue
         (length,) = LENGTH.unpack_from(p_packed, at)
         at += LENGTH.size
-        row.append("" if length < 0 else text(at, length))
+        row.append("" if length < 0 else read(at, length))
         at += max(length, 0)
     yield "(" + ",".join(row) + ")"
 $$;

@@ -1,14 +1,16 @@
--- signals.inputs(p_ids, p_froms, p_bars, p_own, p_setups): what signals are worked out from, one row per asset, packed.
+-- signals.inputs(p_ids, p_froms, p_bars, p_own, p_setups, p_known_at): what signals are worked out from, one row per asset, packed.
 --
 --     select i.* from signals.inputs('{1,1027}', '{-infinity,2024-01-01}', 20, '{ema_21,ema_50}', false) as i;
 --
 -- The candles from p_froms on, and so many before them; sessions without a candle have none. Arrays are
 -- array_send in any order, nulls as NaN. p_own are columns of the feature store, added indicators included, or ema_N
--- for any period of dim_ema_periods. With p_setups what the regimes allow: 1 breakout, 2 pullback, 4 mean_revert, 8 short.
--- last_ts is the asset's last candle there.
+-- for any period of dim_ema_periods. With p_setups what the regimes of all layers allow, as
+-- regimes.policy says of each: 1 breakout, 2 pullback, 4 mean_revert, 8 short.
+-- last_ts is the asset's last candle there. With p_known_at all of it is as it was known at that moment, of one asset.
 -- Runs as ta_lab2_research: it may read what is published and the as-of functions, and no other table.
 --
 -- requires: functions/features/as_of.sql, functions/regimes/policy.sql
+-- requires: functions/features/ema_as_of.sql, functions/regimes/daily_as_of.sql
 
 grant execute on function regimes.policy(text[]) to ta_lab2_research;
 
@@ -48,7 +50,8 @@ create or replace function signals.inputs(
     p_froms timestamptz[],
     p_bars integer,
     p_own text[],
-    p_setups boolean
+    p_setups boolean,
+    p_known_at timestamptz default null
 )
 returns table (
     id integer,
@@ -70,10 +73,13 @@ language plpgsql
 stable parallel unsafe
 as $$
 declare
+    v_tf_id    integer := (select t.tf_id from timemodel.dim_timeframe as t where t.tf = '1D');
     v_features text := 'published.cmc_daily_features';
     v_emas     text := 'published.cmc_ema_multi_tf';
     v_regimes  text := 'published.cmc_regimes_daily';
+    v_known    text;
     v_own      text;
+    v_has_emas boolean := exists (select from unnest(p_own) as o (name) where o.name like 'ema\_%');
 begin
     select string_agg(
         format('array_send(array_agg(coalesce(%s, ''NaN'')))', signals._source(o.name)), ', ' order by o.place
@@ -81,12 +87,28 @@ begin
     into v_own
     from unnest(p_own) with ordinality as o (name, place);
 
+    if p_known_at is not null then
+        v_known := concat_ws(
+            ', ',
+            'feature as materialized (select f.* from features.as_of($1, p_known_at => $5) as f)',
+            case when v_has_emas then
+                'ema as materialized (select e.* from features.ema_as_of($1[1], array[$4], $5) as e)'
+            end,
+            case when p_setups then
+                'regime as materialized (select r.* from regimes.daily_as_of($1[1], $5) as r)'
+            end
+        ) || ',';
+        v_features := 'feature';
+        v_emas := 'ema';
+        v_regimes := 'regime';
+    end if;
+
     for
         id, candles, last_ts, ts, available_at, open, high, low, close,
         rsi_14, atr_14, parkinson_20, setups, own
     in execute format(
         $query$
-        with asset as materialized (
+        with %6$s asset as materialized (
             select
                 a.id,
                 a.from_ts,
@@ -144,12 +166,14 @@ begin
         v_own,
         concat_ws(
             ' ',
-            case when 'ema' = any (select split_part(o.name, '_', 1) from unnest(p_own) as o (name)) then format(
+            case when v_has_emas then format(
                 'left join %s as e on e.id = f.id and e.tf_id = $4 and e.time_close = f.ts', v_emas
             ) end,
             case when p_setups then format(
                 'left join %s as r on r.id = f.id and r.ts = f.ts'
-                ' left join policy as p on (p.l0_key, p.l1_key, p.l2_key) = (r.l0_key, r.l1_key, r.l2_key)',
+                ' left join policy as l0 on l0.key = r.l0_key'
+                ' left join policy as l1 on l1.key = r.l1_key'
+                ' left join policy as l2 on l2.key = r.l2_key',
                 v_regimes
             ) end
         ),
@@ -157,33 +181,38 @@ begin
             $policy$,
             policy as materialized (
                 select
-                    k.l0_key, k.l1_key, k.l2_key,
+                    k.key,
                     (
-                        select coalesce(sum(w.bit), 0)
+                        select coalesce(sum(w.bit), 0)::integer
                         from (values ('breakout', 1), ('pullback', 2), ('mean_revert', 4), ('short', 8)) as w (setup, bit)
                         where w.setup = any (p.setups)
-                    )::double precision as setups
+                    ) as bits
                 from (
-                    select distinct r.l0_key, r.l1_key, r.l2_key
+                    select distinct u.key
                     from asset as a
                     join %s as r on r.id = a.id and r.ts >= a.start_ts
+                    cross join unnest(array[r.l0_key, r.l1_key, r.l2_key]) as u (key)
                 ) as k
-                cross join lateral regimes.policy(array[k.l0_key, k.l1_key, k.l2_key]) as p
+                cross join lateral regimes.policy(array[k.key]) as p
             )$policy$,
             v_regimes
         ) end,
-        case when p_setups then 'array_send(array_agg(coalesce(p.setups, ''NaN'')))' else 'null::bytea' end
+        case when p_setups then 'array_send(array_agg(coalesce((l0.bits & l1.bits & l2.bits)::double precision, ''NaN'')))' else 'null::bytea' end,
+        v_known
     )
-    using p_ids, p_froms, p_bars, (select t.tf_id from timemodel.dim_timeframe as t where t.tf = '1D')
+    using p_ids, p_froms, p_bars, v_tf_id, p_known_at
     loop
         return next;
     end loop;
 end
 $$;
 
-comment on function signals.inputs(integer[], timestamptz[], integer, text[], boolean) is
+comment on function signals.inputs(integer[], timestamptz[], integer, text[], boolean, timestamptz) is
     'Candles of assets with what signals read beside them, from a ts each and some bars before it, as packed arrays.';
 
 -- Not in the function's definition: PostgreSQL would check the body as that role, which may not execute it yet.
-alter function signals.inputs(integer[], timestamptz[], integer, text[], boolean)
+alter function signals.inputs(integer[], timestamptz[], integer, text[], boolean, timestamptz)
     set role = 'ta_lab2_research';
+
+grant execute on function signals.inputs(integer[], timestamptz[], integer, text[], boolean, timestamptz)
+    to ta_lab2_research;

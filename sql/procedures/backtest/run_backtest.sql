@@ -297,10 +297,9 @@ begin
     select v_run.run_id, m.metric, m.value
     from backtest.measure(v_run.run_id, v_run.capital, v_run.annualisation_days, v_out.skipped) as m;
 
-    select count(*), min(e.ts), max(e.ts)
-    into v_run.bars, v_run.first_ts, v_run.last_ts
-    from backtest.equity as e
-    where e.run_id = v_run.run_id;
+    v_run.bars := v_out.bars;
+    v_run.first_ts := v_in.first_ts;
+    v_run.last_ts := v_out.last_ts;
     v_run.status := case when v_out.is_ruined then 'ruined' else 'complete' end;
     v_run.inputs_digest := backtest.inputs_digest(v_run);
     select m.machinery, m.digest

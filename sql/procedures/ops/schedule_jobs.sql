@@ -1,12 +1,12 @@
 -- schedule_jobs(p_schedule, p_intraday): put the refreshes on pg_cron, as ta_lab2_app.
 --
---     call schedule_jobs();                    -- features every day at 00:10 UTC, intraday bars every hour
---     call schedule_jobs('*/30 * * * *');      -- features every half hour
+--     call schedule_jobs();                    -- refresh_all every day at 00:10 UTC, intraday bars every hour
+--     call schedule_jobs('*/30 * * * *');      -- every half hour
 --
--- Repeating it changes nothing but the schedules. A command is exactly one CALL:
+-- Repeating it changes nothing but the schedules; a job of features alone, which there once was, goes. A command is exactly one CALL:
 -- anything beside it in the same string would forbid the procedure to commit.
 --
--- requires: functions/ops/cron_schema.sql, procedures/features/refresh_features.sql
+-- requires: functions/ops/cron_schema.sql, procedures/ops/refresh_all.sql
 -- requires: procedures/bars/refresh_intraday.sql
 
 create or replace procedure public.schedule_jobs(
@@ -26,14 +26,19 @@ begin
         select %I.schedule(j.name, j.schedule, j.command)
         from (
             values
-                (''ta_lab2 refresh_features'', $1, ''CALL refresh_features()''),
+                (''ta_lab2 refresh_all'', $1, ''CALL refresh_all()''),
                 (''ta_lab2 refresh_intraday'', $2, ''CALL refresh_intraday()'')
         ) as j (name, schedule, command)
     ', v_cron)
     using p_schedule, p_intraday;
+    execute format('
+        select %1$I.unschedule(j.jobid)
+        from %1$I.job as j
+        where j.jobname = ''ta_lab2 refresh_features'' and j.username = ''ta_lab2_app''
+    ', v_cron);
     perform set_config('role', v_role, true);
 end
 $$;
 
 comment on procedure public.schedule_jobs(text, text) is
-    'Puts refresh_features and refresh_intraday on pg_cron as ta_lab2_app, by default daily at 00:10 UTC and five past every hour.';
+    'Puts refresh_all and refresh_intraday on pg_cron as ta_lab2_app, by default daily at 00:10 UTC and five past every hour.';

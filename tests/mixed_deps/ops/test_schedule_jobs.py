@@ -17,7 +17,7 @@ from ta_lab2.ops.errors import CronElsewhere
 from ta_lab2.settings import settings
 from tests.support import intraday, prices
 
-JOB = "ta_lab2 refresh_features"
+JOB = "ta_lab2 refresh_all"
 INTRADAY = "ta_lab2 refresh_intraday"
 ASSET = 999_000_001
 REMOVE = "select cron.unschedule(j.jobid) from cron.job as j where j.jobname like 'ta_lab2 %'"
@@ -95,7 +95,7 @@ def succeeded(conn, database: str) -> None:
         from cron.job_run_details as d
         join cron.job as j on j.jobid = d.jobid
         where j.jobname like 'ta_lab2 %%' and d.database = %s and d.status = 'succeeded'
-          and d.username = 'ta_lab2_app' and d.command = 'CALL refresh_features()'
+          and d.username = 'ta_lab2_app' and d.command = 'CALL refresh_all()'
         """,
         database,
     )
@@ -146,12 +146,12 @@ def test_it_is_daily_by_default_and_a_second_call_changes_the_schedule_only(cron
     database = cron.info.dbname
     cron.execute("call public.schedule_jobs()")
     assert jobs(cron) == [
-        (JOB, "10 0 * * *", "CALL refresh_features()", database, "ta_lab2_app"),
+        (JOB, "10 0 * * *", "CALL refresh_all()", database, "ta_lab2_app"),
         (INTRADAY, "5 * * * *", "CALL refresh_intraday()", database, "ta_lab2_app"),
     ]
     cron.execute("call public.schedule_jobs('*/30 * * * *', '* * * * *')")
     assert jobs(cron) == [
-        (JOB, "*/30 * * * *", "CALL refresh_features()", database, "ta_lab2_app"),
+        (JOB, "*/30 * * * *", "CALL refresh_all()", database, "ta_lab2_app"),
         (INTRADAY, "* * * * *", "CALL refresh_intraday()", database, "ta_lab2_app"),
     ]
 
@@ -226,7 +226,7 @@ def test_the_command_schedules_for_another_database_and_pg_cron_runs_it_there(
     assert jobs(cron) == [
         (f"{name} in {database}", when, command, database, "ta_lab2_app")
         for name, when, command in (
-            (JOB, "1 seconds", "CALL refresh_features()"),
+            (JOB, "1 seconds", "CALL refresh_all()"),
             (INTRADAY, "5 * * * *", "CALL refresh_intraday()"),
         )
     ]

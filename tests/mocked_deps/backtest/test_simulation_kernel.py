@@ -1,4 +1,4 @@
-"""The kernel of a run, compiled from the shipped file, against the slow way and against its rules."""
+"""The kernel of a run, compiled from the shipped file, against the slow way and its rules."""
 
 from __future__ import annotations
 
@@ -341,6 +341,16 @@ def test_funding_is_paid_by_longs_and_received_by_shorts_at_every_close():
     assert short["funding"] == pytest.approx(-0.01 * 100 * (100 + 200))
 
 
+def test_an_entry_finds_the_cash_that_funding_left_at_the_close_before():
+    """500 units of 10 pay 1 percent at two closes before the second entry takes half of the rest."""
+    prices = flat(10, 10, 10, 10)
+    how = Settings(Costs(0, 0, 100), sizing="fixed_fraction", fraction=0.5)
+    found = run({1: prices, 2: prices}, [Event(1, 0, 1, 0), Event(2, 2, 1, 2)], how)
+
+    assert found.trades[0]["units"] == 500
+    assert found.trades[1]["units"] == pytest.approx((5_000 - 2 * 50) / 2 / 10, rel=1e-12)
+
+
 def test_all_that_is_lost_ends_the_run_at_zero():
     """100 short from 100: at 250 the account lacks 5000, which is cut from the loss."""
     found = run({1: flat(100, 100, 250, 90)}, [Event(1, 0, -1, 0)])
@@ -393,6 +403,18 @@ def test_the_limit_of_capital_holds_for_all_positions_together():
     found = run({1: prices, 2: prices}, [Event(1, 0, 1, 0), Event(2, 0, 1, 0)], how)
 
     assert [trade["units"] for trade in found.trades] == [500, 100]
+
+
+def test_what_roundings_leave_is_no_position():
+    prices = flat(1.252, 1.252, 1.252)
+    events = [Event(1, 0, 1, 0), Event(2, 0, 1, 0)]
+    how = Settings(limit=0.7, capital=1e9)
+    found = run({1: prices, 2: prices}, events, how)
+    careless = run({1: prices, 2: prices}, events, how, (("DUST = 1e-9", "DUST = 0.0"),))
+
+    assert [trade["id"] for trade in found.trades] == [1]
+    assert found.skipped == 1
+    assert 0 < careless.trades[1]["units"] < 1e-6
 
 
 def test_a_volatile_market_gets_a_smaller_part():

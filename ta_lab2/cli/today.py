@@ -1,0 +1,67 @@
+"""``ta-lab2 today``: open positions, and what was entered and exited on the last closed bar."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import psycopg
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from ta_lab2.cli import console
+from ta_lab2.db.connect import app_conninfo
+from ta_lab2.errors import Refused
+from ta_lab2.signals import queries
+
+
+def today(
+    symbols: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SYMBOL", help="Only these assets; all by default."),
+    ] = None,
+) -> None:
+    """Show what the signals say: open positions, entries and exits of the last closed bar.
+
+    Prices are closes, gains before costs. exit at: the close below which (for a short: above which)
+    an atr_breakout would exit.
+    """
+    with psycopg.connect(app_conninfo(), autocommit=True, application_name="ta-lab2 today") as conn:
+        seen = queries.last_bars(conn, symbols or ())
+        found = queries.today(conn, symbols or ())
+    missing = {symbol.upper() for symbol in symbols or ()} - {symbol.upper() for symbol in seen}
+    if missing or not seen:
+        raise Refused(
+            f"there are no signals of {', '.join(sorted(missing)) or 'any asset'}",
+            "`ta-lab2 assets` lists the assets, `ta-lab2 refresh` brings their signals up to date.",
+        )
+    if found:
+        console.out.print(table(found))
+    console.say(
+        f"{len(found)} positions and exits; the last bar is of"
+        f" {' to '.join(sorted({str(min(seen.values())), str(max(seen.values()))}))}"
+    )
+
+
+def table(rows: list[queries.Standing]) -> Table:
+    """Return a line for each position and exit."""
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    made.add_column("symbol", overflow="fold")
+    made.add_column("signal", overflow="fold")
+    for name in ("today", "since"):
+        made.add_column(name, no_wrap=True)
+    for name in ("entry", "close", "gain", "exit at"):
+        made.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        made.add_row(
+            escape(row.symbol),
+            row.signal_name,
+            f"{row.event} {row.direction}",
+            str(row.entry_day),
+            f"{row.entry_price:.6g}",
+            f"{row.close:.6g}",
+            f"{row.pnl_pct:+.1%}",
+            "" if row.exit_level is None else f"{row.exit_level:.6g}",
+        )
+    return made
