@@ -52,7 +52,7 @@ def usual(conn: psycopg.Connection, *, last_only: bool = False) -> None:
     """Fetch rows, compute with pandas, COPY row by row into a temporary table, upsert."""
     fetched = conn.execute(TAIL if last_only else ALL).fetchall()
     frame = pd.DataFrame(fetched, columns=["id", "ts", "close"])
-    parts = [_with_pandas(part.copy()) for _, part in frame.groupby("id")]
+    parts = [with_pandas(part.copy()) for _, part in frame.groupby("id")]
     if last_only:
         parts = [part.tail(1) for part in parts]
     result = pd.concat(parts)[COLUMNS]
@@ -65,7 +65,7 @@ def usual(conn: psycopg.Connection, *, last_only: bool = False) -> None:
         cursor.execute(UPSERT)
 
 
-def _with_pandas(part: pd.DataFrame) -> pd.DataFrame:
+def with_pandas(part: pd.DataFrame) -> pd.DataFrame:
     """The columns of one asset without gaps."""
     part["available_at"] = part["ts"]
     for n in SPANS:
@@ -91,7 +91,7 @@ def _with_pandas(part: pd.DataFrame) -> pd.DataFrame:
 KERNEL = plpython.compiled(
     plpython.body("functions/features/returns_kernel.sql"),
     *("p_ids", "p_calendars", "p_sessions", "p_ts", "p_close"),
-    *("p_whole", "p_after", "p_stored"),
+    *("p_whole", "p_after", "p_stored", "p_look_back", "p_sigmas", "p_fence"),
 )
 
 
@@ -141,6 +141,7 @@ def _with_kernel(candles: np.ndarray, *, last_only: bool) -> Iterator[bytes]:
             [not last_only] * len(some),
             array(1184, np.array(after)),
             None,
+            *(252, 4, 1.5),
         )[-1]
 
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import statistics
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 import psycopg
 
-from benchmarks import clients, ladder_clients, market, report, timing
-from benchmarks.ladder_clients import BARS, COLUMNS, EMAS, KEYS
+from benchmarks import ladder_clients, market, report, rows, timing
+from benchmarks.ladder_clients import TABLES
+from ta_lab2.features.tables import cmc_returns_daily
 
 FEW = min(5, market.ASSETS)
 SHORT = min(730, market.DAYS)
@@ -28,10 +26,9 @@ ROUNDS = max(3, timing.ROUNDS)
 READS = 21
 BACK = min(300, market.DAYS // 2)
 AGREEMENT = 1e-9
-TABLES = (BARS, EMAS)
 STEPS = (
-    "select features.refresh_bars({}, '-infinity')",
-    "select features.refresh_emas({}, '-infinity')",
+    "select features.refresh_bars('{{{}}}', '{{-infinity}}')",
+    "select features.refresh_emas('{{{}}}', '{{-infinity}}')",
 )
 NOTES = {
     "the database": "refresh_features(): bars and EMAs; a commit per asset; may be"
@@ -118,14 +115,7 @@ def refresh(conn: psycopg.Connection) -> None:
 
 def start_over(conn: psycopg.Connection) -> None:
     """Empty what a refresh fills, as it was before the first: nobody has analysed it either."""
-    settle(conn)
-    conn.execute(f"truncate {BARS}, {EMAS}, {clients.TABLE}, features.feature_state")
-
-
-def settle(conn: psycopg.Connection) -> None:
-    """Do what the server would do in the background at some moment."""
-    conn.execute("vacuum analyze")
-    conn.execute("checkpoint")
+    rows.empty(conn, (*TABLES, cmc_returns_daily))
 
 
 def steps(conn: psycopg.Connection, assets: int) -> None:
@@ -133,88 +123,6 @@ def steps(conn: psycopg.Connection, assets: int) -> None:
     for asset in range(1, assets + 1):
         for step in STEPS:
             conn.execute(step.format(asset))
-
-
-@contextmanager
-def packed_rows(conn: psycopg.Connection) -> Iterator[dict[str, Path]]:
-    """Yield a file of COPY's binary format for each table, its rows as a refresh writes them."""
-    with TemporaryDirectory(prefix="ta-lab2-bench-") as folder:
-        files = {table: Path(folder, table) for table in TABLES}
-        for table, file in files.items():
-            query = f"select * from {table} order by {', '.join(COLUMNS[table][:KEYS])}"
-            with (
-                file.open("wb") as sink,
-                conn.cursor() as cursor,
-                cursor.copy(f"copy ({query}) to stdout (format binary)") as copy,
-            ):
-                for chunk in copy:
-                    sink.write(chunk)
-        yield files
-
-
-def floor(conn: psycopg.Connection, files: dict[str, Path]) -> None:
-    """Copy rows that are there already, a commit a table."""
-    for table, file in files.items():
-        with (
-            file.open("rb") as source,
-            conn.cursor() as cursor,
-            cursor.copy(f"copy {table} from stdin (format binary)") as copy,
-        ):
-            shutil.copyfileobj(source, copy, 1 << 20)
-
-
-def furthest(conn: psycopg.Connection) -> float:
-    """The largest relative difference to the rows kept; keys, flags and nulls must be the same."""
-    floats = {"open", "high", "low", "close", "close_before", "volume", "market_cap", "ema"}
-    largest = 0.0
-    for table in TABLES:
-        same = [name for name in COLUMNS[table] if name not in floats]
-        compared = [name for name in COLUMNS[table] if name in floats]
-        numbers = [name for name in compared if name != "ema"]
-        slots = " || {}.ema" if "ema" in compared else ""
-        arrays = [
-            f"array[{', '.join(f'{side}.{name}' for name in numbers)}]{slots.format(side)}"
-            for side in "ab"
-        ]
-        row = conn.execute(
-            f"""
-            select
-                count(*),
-                count(*) filter (
-                    where a.id is null
-                       or b.id is null
-                       or ({", ".join(f"a.{name}" for name in same)})
-                          is distinct from ({", ".join(f"b.{name}" for name in same)})
-                       or f.nulls_differ
-                ),
-                max(f.apart)
-            from {table} as a
-            full join kept.{table.rpartition(".")[2]} as b
-            using ({", ".join(COLUMNS[table][:KEYS])})
-            cross join lateral (
-                select
-                    coalesce(bool_or((v.x is null) <> (v.y is null)), false) as nulls_differ,
-                    max(abs(v.x - v.y) / nullif(abs(v.y), 0)) as apart
-                from unnest({", ".join(arrays)}) as v (x, y)
-            ) as f
-            """
-        ).fetchone()
-        assert row is not None
-        count, others, apart = row
-        assert count > 0, table
-        assert others == 0, f"{others} of {count} rows of {table} are others"
-        largest = max(largest, apart or 0.0)
-    return largest
-
-
-def keep_rows(conn: psycopg.Connection) -> None:
-    """Remember what the tables hold, to be compared with."""
-    conn.execute("create schema kept")
-    for table in TABLES:
-        name = table.rpartition(".")[2]
-        conn.execute(f"create table kept.{name} as table {table}")
-        conn.execute(f"alter table kept.{name} add primary key (id, tf_id, time_close)")
-    conn.execute("analyze")
 
 
 def run(url: str) -> report.Section:
@@ -246,14 +154,14 @@ def _contenders(conn: psycopg.Connection) -> list[str]:
     load(conn, FEW, market.DAYS)
     print(f"ladder: {FEW} assets x {market.DAYS} days loaded", flush=True)
     refresh(conn)
-    keep_rows(conn)
-    with packed_rows(conn) as files:
+    rows.keep(conn, TABLES)
+    with rows.packed(conn, TABLES) as files:
         contenders: dict[str, Callable[[], object]] = {
             "the database": lambda: refresh(conn),
             "its bars and EMAs": lambda: steps(conn, FEW),
             "usual client": lambda: ladder_clients.usual(conn),
             "best client": lambda: ladder_clients.best(conn),
-            "floor": lambda: floor(conn, files),
+            "floor": lambda: rows.floor(conn, files),
         }
         apart: dict[str, str] = {}
 
@@ -263,7 +171,7 @@ def _contenders(conn: psycopg.Connection) -> list[str]:
 
         for who, work in contenders.items():
             seconds = once(work)
-            distance = furthest(conn)
+            distance = rows.furthest(conn, TABLES)
             apart[who] = f"{distance:.0e}"
             print(f"{who}: {seconds:.3f} s, rows at most {apart[who]} apart", flush=True)
             assert distance < AGREEMENT, (who, distance)
@@ -277,21 +185,21 @@ def _market(url: str) -> list[Measure]:
     with market.database(url) as conn:
         load(conn, market.ASSETS, market.DAYS)
         built = _build(conn, market.DAYS)
-        memory = _peak_memory(conn)
-        rows = conn.execute(f"select count(*) from {EMAS}").fetchone() or (0,)
-        with packed_rows(conn) as files:
+        memory = peak_memory(conn)
+        emas = conn.execute("select count(*) from features.cmc_ema_multi_tf").fetchone() or (0,)
+        with rows.packed(conn, TABLES) as files:
             size = sum(file.stat().st_size for file in files.values()) / 2**30
             # What is copied is what stood there: the record of it stays right.
-            settle(conn)
-            conn.execute(f"truncate {BARS}, {EMAS}")
-            copied = timing.seconds(lambda: floor(conn, files))
+            rows.settle(conn)
+            conn.execute(f"truncate {', '.join(map(rows.named, TABLES))}")
+            copied = timing.seconds(lambda: rows.floor(conn, files))
         print(f"ladder: floor {copied:.1f} s", flush=True)
-        settle(conn)
+        rows.settle(conn)
         measures = [
             Measure(
                 f"full build, {market.DAYS} days, the returns too",
                 f"{built:.1f} s",
-                f"{rows[0]:,} bars and as many rows of EMAs, {size:.1f} GiB",
+                f"{emas[0]:,} bars and as many rows of EMAs, {size:.1f} GiB",
                 f"{built / copied:.2f} floors",
                 "2 floors",
             ),
@@ -319,7 +227,7 @@ def _build(conn: psycopg.Connection, days: int) -> float:
     taken = timing.seconds(lambda: refresh(conn))
     conn.remove_notice_handler(_say)
     conn.execute("set client_min_messages = warning")
-    settle(conn)
+    rows.settle(conn)
     return taken
 
 
@@ -328,7 +236,7 @@ def _say(notice: psycopg.errors.Diagnostic) -> None:
     print(notice.message_primary, flush=True)
 
 
-def _peak_memory(conn: psycopg.Connection) -> tuple[str, str]:
+def peak_memory(conn: psycopg.Connection) -> tuple[str, str]:
     """How much of its own the session's back end held at most, and what that counts."""
     kept = Path(f"/proc/{conn.info.backend_pid}")
     try:

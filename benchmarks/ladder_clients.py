@@ -16,20 +16,13 @@ import numpy as np
 import pandas as pd
 import psycopg
 import talib
-from psycopg import sql
 
-from benchmarks import clients
+from benchmarks import clients, rows
 from ta_lab2.bars.tables import cmc_price_bars_multi_tf
 from ta_lab2.features.tables import cmc_ema_multi_tf
 from tests.support import plpython
 
-BARS = "bars.cmc_price_bars_multi_tf"
-EMAS = "features.cmc_ema_multi_tf"
-COLUMNS = {
-    BARS: [column.name for column in cmc_price_bars_multi_tf.columns],
-    EMAS: [column.name for column in cmc_ema_multi_tf.columns],
-}
-KEYS = 3
+TABLES = (cmc_price_bars_multi_tf, cmc_ema_multi_tf)
 
 #: Of a market that is open around the clock: how many of which unit make a bar, on a grid or not.
 TIMEFRAMES = """
@@ -93,16 +86,16 @@ def usual(conn: psycopg.Connection) -> None:
     for _, part in frame.groupby("id"):
         candles = part.reset_index(drop=True)
         for timeframe in wanted:
-            bars.append(_with_pandas(candles, timeframe))
-            emas.append(_with_talib(bars[-1], spans))
+            bars.append(with_pandas(candles, timeframe))
+            emas.append(with_talib(bars[-1], spans))
     with conn.transaction(), conn.cursor() as cursor:
-        for table, parts in ((BARS, bars), (EMAS, emas)):
-            _stage(cursor, table)
+        for table, parts in zip(TABLES, (bars, emas), strict=True):
+            rows.stage(cursor, table)
             with cursor.copy("copy fresh from stdin") as copy:
-                for rows in parts:
-                    for row in rows.itertuples(index=False, name=None):
+                for each in parts:
+                    for row in each.itertuples(index=False, name=None):
                         copy.write_row(row)
-            _upsert(cursor, table)
+            cursor.execute(rows.upsert(table))
 
 
 def _units(unit: str, days: np.ndarray, first: int) -> np.ndarray:
@@ -133,7 +126,7 @@ def _starts(unit: str, numbers: np.ndarray, first: int) -> np.ndarray:
     return numbers.astype(f"M8[{unit[0].upper()}]").astype("M8[D]").astype("i8")
 
 
-def _with_pandas(candles: pd.DataFrame, timeframe: Timeframe) -> pd.DataFrame:
+def with_pandas(candles: pd.DataFrame, timeframe: Timeframe) -> pd.DataFrame:
     """The closed bars of one timeframe of one asset."""
     days = candles["ts"].dt.tz_convert(None).to_numpy().astype("M8[D]").astype("i8")
     first, last = int(days[0]), int(days[-1])
@@ -175,9 +168,9 @@ def _stamps(days: np.ndarray) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(days.astype("M8[D]").astype("M8[us]"), tz="UTC")
 
 
-def _with_talib(bars: pd.DataFrame, spans: list[int]) -> pd.DataFrame:
+def with_talib(bars: pd.DataFrame, spans: list[int]) -> pd.DataFrame:
     """The EMAs of one timeframe of one asset."""
-    emas = bars[[*COLUMNS[EMAS][:KEYS], "close"]].copy()
+    emas = bars[[*cmc_ema_multi_tf.primary_key.columns.keys(), "close"]].copy()
     emas["close_before"] = bars["close"].shift().astype(object).where(lambda x: x.notna(), None)
     emas["bar_no"] = np.arange(1, len(bars) + 1)
     close = bars["close"].to_numpy()
@@ -207,21 +200,18 @@ ALWAYS = struct.pack(">q", clients.NEVER)
 def best(conn: psycopg.Connection) -> None:
     """The same kernels in the client: binary COPY out and in, an upsert for each table."""
     wanted, spans = timeframes(conn), periods(conn)
-    whole = _read(conn)
+    whole = read(conn)
     with conn.transaction(), conn.cursor() as cursor:
-        packed: dict[str, list[bytes]] = {BARS: [], EMAS: []}
-        for bars, emas in _with_kernels(whole, wanted, spans):
-            packed[BARS].append(bars)
-            packed[EMAS].append(emas)
-        for table, parts in packed.items():
-            _stage(cursor, table)
+        packed = zip(*_with_kernels(whole, wanted, spans), strict=True)
+        for table, parts in zip(TABLES, packed, strict=True):
+            rows.stage(cursor, table)
             with cursor.copy("copy fresh from stdin (format binary)") as copy:
                 for part in (clients.HEADER, *parts, b"\377\377"):
                     copy.write(part)
-            _upsert(cursor, table)
+            cursor.execute(rows.upsert(table))
 
 
-def _read(conn: psycopg.Connection) -> np.ndarray:
+def read(conn: psycopg.Connection) -> np.ndarray:
     """Candles by binary COPY."""
     query = f"copy ({CANDLES}) to stdout (format binary)"
     with conn.cursor() as cursor, cursor.copy(query) as copy:
@@ -234,13 +224,12 @@ def _read(conn: psycopg.Connection) -> np.ndarray:
     return np.frombuffer(whole[19:-2], layout)
 
 
-def _with_kernels(
-    whole: np.ndarray, wanted: list[Timeframe], spans: list[int]
-) -> Iterator[tuple[bytes, bytes]]:
-    """The packed bars and EMAs of each asset."""
+def bars_of(
+    whole: np.ndarray, wanted: list[Timeframe]
+) -> Iterator[tuple[int, np.ndarray, bytes, dict[str, Any]]]:
+    """Each asset, its candles, its packed bars, and the columns of these."""
     ids, starts = np.unique(whole["id"], return_index=True)
     tf_ids, units, counts, anchored = (list(each) for each in zip(*wanted, strict=True))
-    slots = clients.array(23, np.array(spans, "i4"))
     for asset, part in zip(ids.tolist(), np.split(whole, starts[1:]), strict=True):
         candles = [clients.array(1184 if name in STAMPS else 701, part[name]) for name in FIELDS]
         first = int(part["ts"][0]) // 86_400_000_000 + 10_957
@@ -248,6 +237,15 @@ def _with_kernels(
             *(asset, tf_ids, units, counts, anchored, first, first - 1),
             *(None, None, candles, ALWAYS, None, None),
         )
+        yield asset, part, bars, columns
+
+
+def _with_kernels(
+    whole: np.ndarray, wanted: list[Timeframe], spans: list[int]
+) -> Iterator[tuple[bytes, bytes]]:
+    """The packed bars and EMAs of each asset."""
+    slots = clients.array(23, np.array(spans, "i4"))
+    for asset, _, bars, columns in bars_of(whole, wanted):
         tf_id, time_close, close = (
             np.ascontiguousarray(columns[name][1]) for name in ("tf_id", "time_close", "close")
         )
@@ -260,26 +258,3 @@ def _with_kernels(
             *(None, None, None, None, ALWAYS, None),
         )
         yield bars, emas[-1]
-
-
-def _stage(cursor: psycopg.Cursor[Any], table: str) -> None:
-    """Make an empty table for what is to be written."""
-    cursor.execute("drop table if exists fresh")
-    cursor.execute(f"create temp table fresh (like {table}) on commit drop")
-
-
-def _upsert(cursor: psycopg.Cursor[Any], table: str) -> None:
-    """Write what differs."""
-    names = [sql.Identifier(name) for name in COLUMNS[table]]
-    cursor.execute(
-        sql.SQL(
-            "insert into {table} as r select * from fresh"
-            " on conflict ({keys}) do update set {sets} where r is distinct from excluded"
-        ).format(
-            table=sql.SQL(table),
-            keys=sql.SQL(", ").join(names[:KEYS]),
-            sets=sql.SQL(", ").join(
-                sql.SQL("{0} = excluded.{0}").format(name) for name in names[KEYS:]
-            ),
-        )
-    )

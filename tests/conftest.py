@@ -29,6 +29,8 @@ from ta_lab2.settings import Settings
 from tests.support import servers
 
 TESTS = Path(__file__).parent
+#: In the names of the files with the contract's tests.
+CONTRACT = "contract"
 
 # A run in the background ignores Ctrl-C, and so would every program that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -47,7 +49,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the marker of its folder; nobody types it. What takes longest comes first."""
     for item in items:
         item.add_marker(item.path.relative_to(TESTS).parts[0])
-    items.sort(key=lambda item: item.get_closest_marker("real_deps") is None)
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("real_deps") is None,
+            CONTRACT not in item.path.name,
+        )
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -58,12 +65,17 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep a file together, and on one worker all that installs packages and starts servers."""
+    """Keep a file together, and on one worker all that installs packages and starts servers.
+
+    Tests of the contract share nothing and take minutes: whichever worker is free has the next.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
+            if CONTRACT in Path(file).name:
+                return nodeid
             return "real_deps" if file.startswith("tests/real_deps/") else file
 
     return ByFile(config, log)

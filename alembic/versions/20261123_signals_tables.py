@@ -9,7 +9,7 @@ import json
 from alembic import op
 
 revision = "20261123_signals_tables"
-down_revision = "20261122_features_finding_rules"
+down_revision = "20261123_features_step_sets"
 
 #: Name, type and parameters.
 SEEDS = [
@@ -196,16 +196,12 @@ VIEWS = {
     "cmc_signal_status": "Where each signal of an asset stands, and from where on something that it read has changed since.",
 }
 
-#: It gets an argument.
-LADDER = "bars.ladder(integer, integer[], timestamptz, timestamptz, bytea[], timestamptz)"
 #: What an older checkout doesn't know, beside all that is in the slice.
 ROUTINES = {
     "procedures/ops/refresh_all.sql": "public.refresh_all(integer[], boolean, boolean)",
     "procedures/signals/refresh_signals.sql": "public.refresh_signals(integer[], boolean, boolean)",
     "functions/regimes/daily_as_of.sql": "regimes.daily_as_of(integer, timestamptz)",
-    "functions/features/ema_as_of.sql": "features.ema_as_of(integer, integer[], timestamptz)",
-    "functions/features/bars_as_of.sql": "features.bars_as_of(integer, integer[], timestamptz)",
-    "functions/bars/ladder.sql": LADDER.replace(")", ", timestamptz)"),
+    "functions/features/ema_rows_as_of.sql": "features.ema_rows_as_of(integer, integer[], timestamptz)",
 }
 
 
@@ -313,7 +309,6 @@ def upgrade() -> None:
     make_tables()
     make_views()
     make_seeds()
-    op.execute(f"drop function if exists {LADDER}")
     op.execute("grant usage on schema published to ta_lab2_research")
     op.execute("grant select on all tables in schema published to ta_lab2_research")
     op.execute(

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 import ta_lab2
 from ta_lab2.cli import (
     assets,
+    backtest,
     calendar,
     console,
     db,
@@ -28,6 +29,7 @@ from ta_lab2.cli import (
     ingest_ccxt,
     refresh,
     regimes,
+    report,
     runs,
     schedule,
     signals,
@@ -48,6 +50,7 @@ db.app.command("doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")
 app.add_typer(calendar.app, name="calendar")
 app.add_typer(assets.app, name="assets")
+app.add_typer(backtest.app, name="backtest")
 app.command("demo")(demo.demo)
 prices = groups.with_default(ingest.ingest)
 prices.command("ccxt")(ingest_ccxt.ccxt)
@@ -57,6 +60,7 @@ app.command("refresh")(refresh.refresh)
 app.command("regimes")(regimes.regimes)
 app.add_typer(signals.app, name="signals")
 app.command("today")(today.today)
+app.command("report")(report.report)
 app.command("runs")(runs.runs)
 app.command("export")(export.export)
 app.command("findings")(findings.findings)

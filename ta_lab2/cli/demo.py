@@ -1,4 +1,4 @@
-"""``ta-lab2 demo``: from nothing to a table and a chart, each step safe to interrupt and repeat."""
+"""``ta-lab2 demo``: from nothing to ranked strategies, each step safe to interrupt and repeat."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
+from uuid import UUID
 
 import psycopg
 import typer
@@ -19,10 +20,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from ta_lab2 import charts, paths
+from ta_lab2.backtest import report as reports
+from ta_lab2.backtest import runs
 from ta_lab2.bars import ingest
 from ta_lab2.bars.formats import PriceFile
 from ta_lab2.bars.queries import Counts
-from ta_lab2.cli import console
+from ta_lab2.cli import backtest, console, report
 from ta_lab2.cli.db import chosen
 from ta_lab2.db.migrate import migrate
 from ta_lab2.db.runtime import Yours, databases
@@ -31,11 +34,19 @@ from ta_lab2.db.runtime.project import LOGINS, Endpoint, Project
 from ta_lab2.errors import Refused
 from ta_lab2.features import queries as features
 from ta_lab2.ops import market
+from ta_lab2.regimes import queries as regimes
 from ta_lab2.settings import settings
+from ta_lab2.signals import queries as signals
 
 #: The synthetic market's own database: it never meets real prices.
 DATABASE: Final = "ta_lab2_demo"
 TABLE_WIDTH: Final = 80
+#: What the runs are called: those that count, and those from before the candle was revised.
+LABEL: Final = "demo"
+BEFORE: Final = "demo, as first published"
+#: The share of cash that an entry takes where several assets share it.
+SHARE: Final = 0.25
+MOST_REGIMES: Final = 6
 _TIMEFRAMES: Final = ("1D", "1W_CAL_ISO", "1M_CAL")
 _NUMBERS: Final = (
     "\ncandles", "gap\ndays", "last\nclose", "last\nreturn", "worst\nday", "best\nday",
@@ -59,9 +70,10 @@ def demo(
         Path | None, typer.Option(metavar="PATH", help="Where the chart goes, a .png file.")
     ] = None,
 ) -> None:
-    """Show the whole of it: a database, prices in, refresh, a table and a chart.
+    """Show the whole of it: a database, prices in, refresh, backtests, a chart and a report.
 
-    Without files the market is synthetic, in a database of its own, ta_lab2_demo.
+    Without files the market is synthetic, in a database of its own, ta_lab2_demo; a candle of it
+    is revised, and what that did to a backtest is explained.
     Files go into the project's database. A second run changes nothing.
     """
     # matplotlib's remarks about fonts and caches are not for a newcomer.
@@ -69,12 +81,17 @@ def demo(
     logging.getLogger("PIL").setLevel(logging.ERROR)
     charts.require()
     picture = charts.place(chart or _folder() / ("prices.png" if files else "demo.png"))
+    page = picture.with_name("report.html" if not files else "prices-report.html")
+    reports.require()
     found = ingest.find(files) if files else []
-    steps = Steps(total=4 if files else 5)
+    steps = Steps(total=6 if files else 8)
     with steps.step("the database: server up, migrated"):
         app = _database(None if files else DATABASE, steps)
     with psycopg.connect(app.conninfo(), autocommit=True, application_name="ta-lab2 demo") as conn:
+        _alone(conn, steps)
         asset_ids = _load_files(conn, found, steps) if files else _load_synthetic(conn, steps)
+        with steps.step("backtests of every strategy"):
+            made = _backtest(conn, asset_ids, LABEL, steps)
         with steps.step("the chart"):
             lines = market.price_lines(conn, asset_ids)
             candles = market.candles(conn, asset_ids[0], _TIMEFRAMES) if asset_ids else []
@@ -89,8 +106,19 @@ def demo(
                 synthetic=not files,
             )
             charts.write(png, picture)
-        console.out.print(table(market.price_summary(conn, asset_ids), synthetic=not files))
-    _show_the_way(picture, app.dbname)
+        ranked = runs.ranked(conn, label=LABEL, run_ids=list(made.values()))
+        with steps.step("the report of the best strategy"):
+            report.write(reports.html(conn, ranked[0].run_id), page)
+        summary = market.price_summary(conn, asset_ids)
+        console.out.print(table(summary, synthetic=not files))
+        _show_regimes(conn, [row.symbol for row in summary[:MOST_REGIMES]])
+        if not files:
+            _explain_the_revision(conn, made)
+        console.out.print(f"[bold]Strategies over {_assets(asset_ids)}, realistic costs[/]")
+        console.out.print(backtest.table(ranked, labels=False))
+    console.out.print(f"chart: {picture}", markup=False)
+    console.out.print(f"report: {page}", markup=False)
+    _show_the_way(app.dbname)
 
 
 @dataclass(slots=True)
@@ -160,6 +188,9 @@ def _load_synthetic(conn: psycopg.Connection, steps: Steps) -> list[int]:
         else:
             steps.say(_counted(market.load_synthetic(conn, revised=False)))
         _refresh(conn, steps)
+    with steps.step("backtests on them"):
+        # An earlier demo may have gone on from here: its runs are those from before.
+        _backtest(conn, market.synthetic_ids(conn), BEFORE, steps)
     with steps.step("prices again, one candle revised by its source"):
         steps.say(_counted(market.load_synthetic(conn, revised=True)))
     with steps.step("refresh: only what depends on the revision is written"):
@@ -194,7 +225,7 @@ def _counted(counts: Counts) -> str:
 
 
 def _refresh(conn: psycopg.Connection, steps: Steps) -> None:
-    """Refresh the features; print failures, the last line, and of a long run one now and then."""
+    """Refresh all; print failures, the last lines, and of a long run one now and then."""
     shown, waiting = time.monotonic(), ""
 
     def hear(line: str) -> None:
@@ -204,9 +235,78 @@ def _refresh(conn: psycopg.Connection, steps: Steps) -> None:
             steps.say(line)
             shown, waiting = time.monotonic(), ""
 
-    features.refresh(conn, on_notice=hear)
-    if waiting:
-        steps.say(waiting)
+    for verb in (features.refresh, regimes.refresh, signals.refresh):
+        verb(conn, on_notice=hear)
+        if waiting:
+            steps.say(waiting)
+            waiting = ""
+
+
+def _alone(conn: psycopg.Connection, steps: Steps) -> None:
+    """Wait for another demo on this database: its steps and ours would mix."""
+    key = "hashtext('ta-lab2 demo')"
+    free = conn.execute(f"select pg_try_advisory_lock({key})").fetchone()
+    if not (free and free[0]):
+        steps.say("another demo is at work here; waiting for it")
+        conn.execute(f"select pg_advisory_lock({key})")
+
+
+def _backtest(
+    conn: psycopg.Connection, asset_ids: Sequence[int], label: str, steps: Steps
+) -> dict[str, UUID]:
+    """Backtest every strategy over the assets; return the runs by the name of the signal."""
+    # Several assets share the cash: one entry leaves some for the others.
+    sizing = "all_in" if len(asset_ids) == 1 else "fixed_fraction"
+    fraction = 1.0 if len(asset_ids) == 1 else SHARE
+    made = {} if label == LABEL else runs.with_label(conn, label)
+    for signal in runs.signals(conn):
+        if signal in made:
+            continue
+        made[signal] = runs.once(
+            conn,
+            signal,
+            label=label,
+            asset_ids=list(asset_ids),
+            sizing=sizing,
+            fraction=fraction,
+        )
+    steps.say(f"{len(made)} strategies, {_assets(asset_ids)}, realistic costs")
+    return made
+
+
+def _assets(asset_ids: Sequence[int]) -> str:
+    return "1 asset" if len(asset_ids) == 1 else f"{len(asset_ids)} assets"
+
+
+def _show_regimes(conn: psycopg.Connection, symbols: Sequence[str]) -> None:
+    """Print the last regimes of some assets, and what they allow."""
+    found = regimes.latest(conn, symbols)
+    if found:
+        made = Table(
+            box=box.SIMPLE_HEAD,
+            title="Last regimes: trend, volatility, liquidity",
+            title_justify="left",
+            title_style="bold",
+            padding=(0, 1, 0, 0),
+        )
+        for name in ("symbol", "of the days", "of the weeks", "allowed"):
+            made.add_column(name, overflow="fold")
+        for row in found:
+            allowed = "stand down" if row.stand_down else ", ".join(row.setups)
+            made.add_row(escape(row.symbol), row.l2_key, row.l1_key, allowed)
+        console.out.print(made)
+
+
+def _explain_the_revision(conn: psycopg.Connection, made: dict[str, UUID]) -> None:
+    """Print what the revised candle did to the first strategy whose result it changed."""
+    before = runs.with_label(conn, BEFORE)
+    for name, first, second in [(n, before[n], made[n]) for n in made if n in before]:
+        found = runs.compare(conn, first, second)
+        if any(each.level == "result" and each.what != "equal" for each in found):
+            console.out.print(f"[bold]What the revised candle did to {escape(name)}[/]")
+            backtest.explain(found, most=2)
+            console.out.print("")
+            return
 
 
 def table(rows: Sequence[market.Summary], *, synthetic: bool) -> Table:
@@ -257,9 +357,8 @@ def _folder() -> Path:
     return root / "out" if root else Path.cwd()
 
 
-def _show_the_way(picture: Path, database: str) -> None:
-    """Print where the chart is, and how to look further."""
-    console.out.print(f"chart: {picture}", markup=False)
+def _show_the_way(database: str) -> None:
+    """Print how to look further."""
     console.say("")
     console.say("The database stays up. Look further:")
     console.say(f"  {command()} db psql --database {database}")

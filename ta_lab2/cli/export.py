@@ -53,8 +53,8 @@ def export(
     wanted = exports.Wanted(
         columns=[name.strip() for name in columns.split(",")] if columns is not None else None,
         assets=asset or (),
-        since=_moment("--from", since),
-        until=_moment("--to", until),
+        since=moment("--from", since),
+        until=moment("--to", until),
     )
     with psycopg.connect(
         app_conninfo(login="reader"), autocommit=True, application_name="ta-lab2 export"
@@ -93,17 +93,17 @@ def _progress(view: str, unit: str) -> Iterator[Callable[[int], None]]:
         yield hear
 
 
-def _moment(option: str, text: str | None) -> date | datetime | None:
+def moment(option: str, text: str | None) -> date | datetime | None:
     """Return a day or a moment; one without a zone is UTC."""
     if text is None:
         return None
     try:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
         raise Refused(
             f"{option} {text} is neither a day nor a moment",
             "Such as 2024-06-01, or 2024-06-01T12:00.",
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -32,6 +32,10 @@ def refresh(
         str | None,
         typer.Option(metavar="STEP,STEP", help="Only these, such as returns,volatility,store."),
     ] = None,
+    indicators: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,NAME", help="Only these kinds or columns, such as RSI,MACD."),
+    ] = None,
     sessions: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", help="Database sessions that share the work.")
     ] = 1,
@@ -45,14 +49,13 @@ def refresh(
         bool, typer.Option("--intraday", help="The bars of intraday candles, not the features.")
     ] = False,
 ) -> None:
-    """Bring features up to date; regimes and signals too unless steps are named. Safe to repeat."""
+    """Bring features up to date; regimes and signals too unless a part is named. Safe to repeat."""
     if intraday:
-        if assets or steps or sessions > 1 or dry_run:
+        if assets or steps or indicators or sessions > 1 or dry_run:
             raise Refused("--intraday goes with --rebuild only")
         _roll_up(rebuild)
         return
     ids = _ids(assets)
-    chosen = None if steps is None else [word.strip() for word in steps.split(",")]
     count = 1 if dry_run else sessions
     with ExitStack() as stack:
         conns = [
@@ -61,9 +64,10 @@ def refresh(
             )
             for _ in range(count)
         ]
-        features = partial(queries.refresh, steps=chosen)
+        features = partial(queries.refresh, steps=_words(steps), indicators=_words(indicators))
+        verbs = (features, regimes.refresh, signals.refresh)
         # Regimes read what all sessions have left of the features, signals what is left of both.
-        for verb in (features,) if chosen else (features, regimes.refresh, signals.refresh):
+        for verb in verbs[:1] if steps or indicators else verbs:
             with _progress() as hear:
                 _share(
                     conns,
@@ -123,6 +127,11 @@ def _progress() -> Iterator[Callable[[str], None]]:
                 console.say(line)
 
         yield hear
+
+
+def _words(text: str | None) -> list[str] | None:
+    """Return the words in a list such as ``returns,store``."""
+    return None if text is None else [word.strip() for word in text.split(",")]
 
 
 def _ids(text: str | None) -> list[int] | None:

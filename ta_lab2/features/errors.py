@@ -53,6 +53,30 @@ class NoMarketTime(DatabaseRaised, sqlstate="TA419"):
     """Features were asked for as of no moment."""
 
 
+class PolicyMeansNothing(DatabaseRaised, sqlstate="TA420"):
+    """Gaps were to be filled, or outliers flagged, in a way that would say something false."""
+
+    exit_code = 2
+
+
+class UnknownIndicator(DatabaseRaised, sqlstate="TA421"):
+    """Indicators were asked for that no active row of dim_indicators has."""
+
+    exit_code = 2
+
+
+class StepsAndIndicators(DatabaseRaised, sqlstate="TA422"):
+    """Steps and indicators were chosen together."""
+
+    exit_code = 2
+
+
+class ColumnTaken(DatabaseRaised, sqlstate="TA423"):
+    """An indicator would have the name of a column that the feature store has from elsewhere."""
+
+    exit_code = 2
+
+
 class IndicatorKept(DatabaseRaised, sqlstate="TA411"):
     """An indicator whose columns stand in the table was to be deleted."""
 

@@ -89,6 +89,7 @@ def refresh(
     asset_ids: Sequence[int] | None = None,
     *,
     steps: Sequence[str] | None = None,
+    indicators: Sequence[str] | None = None,
     rebuild: bool = False,
     dry_run: bool = False,
     on_notice: Callable[[str], None] = lambda _: None,
@@ -113,6 +114,7 @@ def refresh(
                 call public.refresh_features(
                     p_asset_ids => %(ids)s::integer[],
                     p_steps => %(steps)s::text[],
+                    p_indicators => %(indicators)s::text[],
                     p_rebuild => %(rebuild)s,
                     p_dry_run => %(dry_run)s,
                     p_verb => %(verb)s
@@ -121,6 +123,7 @@ def refresh(
                 {
                     "ids": None if asset_ids is None else list(asset_ids),
                     "steps": None if steps is None else list(steps),
+                    "indicators": None if indicators is None else list(indicators),
                     "rebuild": rebuild,
                     "verb": verb,
                     "dry_run": dry_run,

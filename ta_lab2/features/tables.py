@@ -92,6 +92,7 @@ dim_features = Table(
     Column("null_policy", Text, nullable=False),
     Column("outlier_sigmas", Double),
     Column("outlier_fence", Double),
+    Column("look_back", Integer),
     schema="features",
 )
 

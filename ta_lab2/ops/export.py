@@ -217,11 +217,11 @@ def _of_assets(
         return []
     if Column("id", "integer") not in known:
         raise Refused(f"{view} is not of assets", "Leave --asset out.")
-    ids = [_asset(conn, word) for word in wanted.assets]
+    ids = [asset_id(conn, word) for word in wanted.assets]
     return [sql.SQL("{} = any ({})").format(_column("id"), sql.Literal(ids))]
 
 
-def _asset(conn: psycopg.Connection, word: str) -> int:
+def asset_id(conn: psycopg.Connection, word: str) -> int:
     """Return the id of the asset that has this symbol, name or id."""
     with conn.cursor(row_factory=class_row(_Asset)) as cursor:
         found = cursor.execute(

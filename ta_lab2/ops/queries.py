@@ -43,10 +43,14 @@ def has_cron(conn: Connection) -> bool:
 def schedule_elsewhere(conn: Connection, at: str, *, intraday_at: str, database: str) -> None:
     """Put the jobs of another database on this one's pg_cron; only a superuser may."""
     with _checked_by_cron(), conn.transaction():
-        for verb, schedule in (("refresh_all", at), ("refresh_intraday", intraday_at)):
+        for verb, schedule, command in (
+            ("refresh_all", at, "CALL refresh_all()"),
+            ("refresh_intraday", intraday_at, "CALL refresh_intraday()"),
+            ("prune", "40 1 * * *", "select observability.prune('90 days')"),
+        ):
             conn.execute(
                 "select cron.schedule_in_database(%s, %s, %s, %s, %s)",
-                (_job_of(database, verb), schedule, f"CALL {verb}()", database, APP),
+                (_job_of(database, verb), schedule, command, database, APP),
             )
         _unschedule(conn, [_job_of(database, "refresh_features")])
 
@@ -68,7 +72,7 @@ def _unschedule(conn: Connection, jobs: list[str]) -> None:
 
 
 #: The last is of a time when features were all that was scheduled.
-_VERBS: Final = ("refresh_all", "refresh_intraday", "refresh_features")
+_VERBS: Final = ("refresh_all", "refresh_intraday", "prune", "refresh_features")
 
 
 def _job_of(database: str, verb: str) -> str:

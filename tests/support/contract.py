@@ -9,6 +9,7 @@ shipped routine, so that a test can see each check fail. A new computation adds 
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -89,7 +90,7 @@ STORE = Computation(
     "store",
     "features.cmc_daily_features",
     "functions/features/refresh_store.sql",
-    "functions/features/daily_features.sql",
+    "functions/features/refresh_store.sql",
 )
 REGIMES = Computation(
     "regimes",
@@ -459,7 +460,8 @@ def any_batches_and_restarts(connect: Connect) -> None:
     refresh(conn)
     expected = digest(conn)
     numbers = list(closes)
-    for size, backwards in ((1, False), (7, True), (100, False), (len(numbers), True)):
+    # The short ways first: most of what goes wrong shows in them.
+    for size, backwards in ((len(numbers), True), (100, False), (1, False), (7, True)):
         start_over(conn)
         # A day at a time is a long way: the last 60 of them tell.
         first = len(numbers) - 60 if size == 1 else 0
@@ -699,22 +701,46 @@ def sees_what_comes_meanwhile(connect: Connect, computation: Computation) -> Non
 
 
 def never_looks_ahead(conn: psycopg.Connection, *, prefixes: int, days: int = 460) -> None:
-    """With later candles taken away, the rows that could be known have the same bits."""
-    closes = history(days)
-    put(conn, 1, closes)
-    refresh(conn)
-    whole = {each: rows(conn, each) for each in EVERY}
-    since = {each: known(conn, each) for each in EVERY}
-    ends = sorted(closes)[:-1]
-    for last in random.Random(1).choices(ends, k=prefixes):
+    """With another future, the rows that could be known have the same bits.
+
+    Where it begins after a candle there is none. Where it begins in a gap the next candle is
+    another one: what fills the gap must not tell it early, though the gap has rows only by then.
+    No prefix is taken twice: where one history has too few, others follow, each an asset.
+    """
+    chance = random.Random(1)
+    for asset in itertools.count(1):
+        closes = history(days, asset, without=10 + asset % 7)
+        first, *_, final = sorted(closes)
+        ends = list(range(first, final))
+        taken = chance.sample(ends, min(prefixes, len(ends)))
+        _replays_prefixes(conn, asset, closes, taken)
+        prefixes -= len(taken)
+        if not prefixes:
+            return
+
+
+def _replays_prefixes(
+    conn: psycopg.Connection, asset: int, closes: Mapping[int, float], taken: Sequence[int]
+) -> None:
+    put(conn, asset, closes)
+    refresh(conn, [asset])
+    whole = {each: rows(conn, each, asset) for each in EVERY}
+    since = {each: known(conn, each, asset) for each in EVERY}
+    for last in taken:
         end = prices.ts(last)
+        later = sorted(n for n in closes if n > last)
         with conn.transaction(force_rollback=True):
-            prices.drop(conn, 1, [n for n in closes if n > last])
+            prices.drop(conn, asset, later)
+            if last not in closes:
+                put(conn, asset, {later[0]: 3 * closes[later[0]]}, shape=2)
             for verb in VERBS:
-                conn.execute("select features.refresh_asset(1, true, p_verb => %s)", (verb,))
-            found = {each: rows(conn, each) for each in EVERY}
+                conn.execute("select features.refresh_asset(%s, true, p_verb => %s)", (asset, verb))
+            found = {each: rows(conn, each, asset) for each in EVERY}
+            then = {each: known(conn, each, asset) for each in EVERY}
         for each in EVERY:
             expected = {key: row for key, row in whole[each].items() if since[each][key] <= end}
+            if last not in closes:
+                found[each] = {k: row for k, row in found[each].items() if then[each][k] <= end}
             assert found[each] == expected, each.table
 
 

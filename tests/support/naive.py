@@ -21,7 +21,13 @@ def percentile_cont(values: list[float], share: float) -> float:
     return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
 
-def returns(closes: Mapping[int, float], *, window: int = 252) -> dict[int, dict[str, Any]]:
+#: An outlier lies over so many deviations from the mean, or quartile ranges beyond the quartiles.
+Rule = tuple[float, float]
+
+
+def returns(
+    closes: Mapping[int, float], *, window: int = 252, rule: Rule = (4, 1.5)
+) -> dict[int, dict[str, Any]]:
     """The row of each session, by its number, from the closes by session."""
     found: dict[int, dict[str, Any]] = {}
     if not closes:
@@ -41,12 +47,14 @@ def returns(closes: Mapping[int, float], *, window: int = 252) -> dict[int, dict
             row[f"ret_pct_{span}"] = close / earlier - 1 if both else None
             row[f"ret_log_{span}"] = math.log(close / earlier) if both else None
         for span in SCORED:
-            row |= _judged(span, row[f"ret_pct_{span}"], before[span], window)
+            row |= _judged(span, row[f"ret_pct_{span}"], before[span], window, rule)
         found[session] = row
     return found
 
 
-def _judged(span: int, x: float | None, before: list[float], window: int) -> dict[str, Any]:
+def _judged(
+    span: int, x: float | None, before: list[float], window: int, rule: Rule
+) -> dict[str, Any]:
     """Score and flags of one value; it joins those before it."""
     row: dict[str, Any] = dict.fromkeys(
         (f"ret_z_{span}", f"outlier_z_{span}", f"outlier_iqr_{span}")
@@ -56,9 +64,9 @@ def _judged(span: int, x: float | None, before: list[float], window: int) -> dic
     if len(before) >= window:
         past = before[-window:]
         mean, deviation = statistics.mean(past), statistics.stdev(past)
-        row[f"outlier_z_{span}"] = abs(x - mean) > 4 * deviation
+        row[f"outlier_z_{span}"] = abs(x - mean) > rule[0] * deviation
         first, third = percentile_cont(past, 0.25), percentile_cont(past, 0.75)
-        reach = 1.5 * (third - first)
+        reach = rule[1] * (third - first)
         row[f"outlier_iqr_{span}"] = x < first - reach or x > third + reach
     before.append(x)
     if len(before) >= window:
@@ -106,7 +114,11 @@ def _rogers_satchell(candle: Candle) -> float:
 
 
 def volatilities(
-    candles: Mapping[int, Candle], year: int = 365, *, window: int = 252
+    candles: Mapping[int, Candle],
+    year: int = 365,
+    *,
+    window: int = 252,
+    rule: Rule = (4, 1.5),
 ) -> dict[int, dict[str, Any]]:
     """The row of each session, by its number, from the (open, high, low, close) by session."""
     found: dict[int, dict[str, Any]] = {}
@@ -136,13 +148,32 @@ def volatilities(
         atr = _atr(seen, atr)
         row["atr_14"] = atr
         for name in MEASURES:
-            judged = _judged(1, row[f"{name}_20"], before[name], window)
+            judged = _judged(1, row[f"{name}_20"], before[name], window, rule)
             row |= {
                 f"z_{name}_20": judged["ret_z_1"],
                 f"outlier_z_{name}_20": judged["outlier_z_1"],
                 f"outlier_iqr_{name}_20": judged["outlier_iqr_1"],
             }
         found[session] = row
+    return found
+
+
+def filled(rows: Mapping[int, dict[str, Any]], policy: str) -> dict[int, dict[str, Any]]:
+    """The rows of volatilities with gaps that are null (skip) or on the line to the next candle."""
+    found = dict(rows)
+    candles = [n for n, row in rows.items() if not row["is_gap"]]
+    for n, row in rows.items():
+        if row["is_gap"]:
+            row = dict.fromkeys(row) | {"is_gap": True, "is_filled": False}
+            if policy == "interpolate":
+                before = max(m for m in candles if m < n)
+                after = min(m for m in candles if m > n)
+                share = (n - before) / (after - before)
+                for name, value in rows[before].items():
+                    if isinstance(value, float) and rows[after][name] is not None:
+                        row[name] = value * (1 - share) + rows[after][name] * share
+                        row["is_filled"] = True
+            found[n] = row
     return found
 
 

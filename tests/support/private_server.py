@@ -8,7 +8,6 @@ import shlex
 import shutil
 import socket
 import subprocess
-import tempfile
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,11 +32,10 @@ class PrivateServer:
     uninstalls something, and ``apt-get`` is a program that puts back what the named package has.
     """
 
-    def __init__(self, rootfs: Path) -> None:
+    def __init__(self, rootfs: Path, home: Path) -> None:
         self.rootfs = rootfs
-        # Not pytest's folder: the server's user may not enter that.
-        self.home = Path(tempfile.mkdtemp(prefix="ta-lab2-doctor-", dir="/var/tmp"))
-        self.home.chmod(0o755)
+        # One that the server's user may enter.
+        self.home = home
         self.port = _free_port()
         # Whether the test before left it whole; spares the next one a look.
         self.is_whole = False
@@ -77,13 +75,10 @@ class PrivateServer:
         )
         self.start()
 
-    def remove(self) -> None:
-        """Stop the server and remove all that it was."""
-        try:
-            if (self.home / "data" / "postmaster.pid").exists():
-                self.stop()
-        finally:
-            shutil.rmtree(self.home)
+    def end(self) -> None:
+        """Stop the server if it runs."""
+        if (self.home / "data" / "postmaster.pid").exists():
+            self.stop()
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
         """Return the URL of a database, with the password that every test login has."""

@@ -7,8 +7,6 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -19,6 +17,7 @@ from ta_lab2.db import prepare
 from ta_lab2.db.runtime.embedded import private_server
 from ta_lab2.db.runtime.project import Project
 from ta_lab2.settings import Settings
+from tests.support import places
 
 # pg_cron runs in one database of a server; tests of the schedule make it and drop it.
 CRON_DATABASE = "ta_lab2_test_cron"
@@ -35,22 +34,25 @@ def test_server() -> Iterator[str]:
             pytest.skip(f"TA_LAB2_TEST_DATABASE_URL does not answer: {error}")
         yield given
         return
-    with TemporaryDirectory(prefix="ta-lab2-test-") as folder:
-        # The system user that runs root's servers must get in.
-        Path(folder).chmod(0o755)
-        with private_server(
-            Path(folder) / "server",
+    with (
+        places.in_memory("ta-lab2-test-") as folder,
+        private_server(
+            folder / "server",
             cache=Project.of(Settings()).cache,
             cron_database=CRON_DATABASE,
             extra={
                 "fsync": "off",
                 "full_page_writes": "off",
+                # Each drop of a database looks through all of the buffers.
+                "shared_buffers": "256MB",
+                "max_wal_size": "512MB",
                 # TimescaleDB's workers hold up a drop of their database for up to a minute.
                 "timescaledb.max_background_workers": "0",
             },
             say=say,
-        ) as endpoint:
-            yield endpoint.url(with_password=True)
+        ) as endpoint,
+    ):
+        yield endpoint.url(with_password=True)
 
 
 def say(line: str) -> None:
@@ -63,8 +65,9 @@ def database(server_url: str, purpose: str, *, template: str = "template0") -> I
     """Make a database and yield its name; it is dropped at the end, whoever is connected."""
     name = f"ta_lab2_test_{purpose}_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(server_url, autocommit=True) as server:
+        # The server's files are few: the log of a copy by blocks costs more than its checkpoints.
         server.execute(
-            sql.SQL("create database {} template {}").format(
+            sql.SQL("create database {} template {} strategy file_copy").format(
                 sql.Identifier(name), sql.Identifier(template)
             )
         )

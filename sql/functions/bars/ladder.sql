@@ -3,10 +3,10 @@
 --     select l.*
 --     from bars.ladder(1, array[1, 158], first_ts, last_ts, stored) as l;
 --
--- Reads the candles and the sessions that the bars that end at p_after or later depend on: 366 of
--- them before it, all of them where p_after is minus infinity. p_first is the ts of the asset's first
+-- Reads the candles and the sessions that the bars that end at p_after or later depend on: before it as
+-- many as the longest of the timeframes has, all of them where p_after is minus infinity. p_first is the ts of the asset's first
 -- candle. With p_until the bars that are unfinished at that moment come as forming, from the candles
--- up to it. With p_known_at the candles are those that were known at that moment.
+-- up to it. With p_known_at the candles are those that stood in the tables then, of which p_first is the first.
 --
 -- requires: functions/bars/ladder_kernel.sql, functions/timemodel/is_24_7.sql
 -- requires: functions/bars/prices_as_of.sql
@@ -68,7 +68,12 @@ declare
     v_market   timemodel.dim_sessions;
     v_first    timemodel.session_calendar;
     v_last     timemodel.session_calendar;
-    v_from     timestamptz := p_after - c_longest * interval '24 hours';
+    v_longest  integer := (
+        select coalesce(max(least(t.tf_days_max, c_longest)), c_longest)
+        from timemodel.dim_timeframe as t
+        where t.tf_id = any (p_tf_ids)
+    );
+    v_from     timestamptz := p_after - v_longest * interval '24 hours';
     v_from_no  integer;
     v_day      integer := (p_first at time zone 'UTC')::date - date '1970-01-01';
     v_previous integer := v_day - 1;
@@ -99,7 +104,7 @@ begin
               and c.session_date >= v_first.session_date - c_longest;
         else
             v_from_no := greatest(
-                (bars._session_of(p_id, v_market.session_id, p_after)).session_no - c_longest, 0
+                (bars._session_of(p_id, v_market.session_id, p_after)).session_no - v_longest, 0
             );
             select c.opens_at
             into v_from
@@ -109,46 +114,35 @@ begin
         end if;
     end if;
 
-    if p_known_at is null then
+    select
+        count(*),
+        max(c.ts),
+        array[
+            array_send(array_agg(c.ts order by c.ts)),
+            array_send(array_agg(c.open order by c.ts)),
+            array_send(array_agg(c.high order by c.ts)),
+            array_send(array_agg(c.low order by c.ts)),
+            array_send(array_agg(c.close order by c.ts)),
+            array_send(array_agg(coalesce(c.volume, 'NaN') order by c.ts)),
+            array_send(array_agg(coalesce(c.market_cap, 'NaN') order by c.ts)),
+            array_send(array_agg(coalesce(c.time_high, c.ts) order by c.ts)),
+            array_send(array_agg(coalesce(c.time_low, c.ts) order by c.ts))
+        ]
+    into rows_read, last_ts, v_candles
+    from (
         select
-            count(*),
-            max(c.ts),
-            array[
-                array_send(array_agg(c.ts order by c.ts)),
-                array_send(array_agg(c.open order by c.ts)),
-                array_send(array_agg(c.high order by c.ts)),
-                array_send(array_agg(c.low order by c.ts)),
-                array_send(array_agg(c.close order by c.ts)),
-                array_send(array_agg(coalesce(c.volume, 'NaN') order by c.ts)),
-                array_send(array_agg(coalesce(c.market_cap, 'NaN') order by c.ts)),
-                array_send(array_agg(coalesce(c.time_high, c.ts) order by c.ts)),
-                array_send(array_agg(coalesce(c.time_low, c.ts) order by c.ts))
-            ]
-        into rows_read, last_ts, v_candles
-        from bars.cmc_price_histories7 as c
-        where c.id = p_id
-          and c.ts >= v_from
-          and c.ts <= coalesce(p_until, 'infinity');
-    else
+            h.ts, h.open, h.high, h.low, h.close, h.volume, h.market_cap, h.time_high, h.time_low
+        from bars.cmc_price_histories7 as h
+        where p_known_at is null
+          and h.id = p_id
+        union all
         select
-            count(*),
-            max(c.ts),
-            array[
-                array_send(array_agg(c.ts order by c.ts)),
-                array_send(array_agg(c.open order by c.ts)),
-                array_send(array_agg(c.high order by c.ts)),
-                array_send(array_agg(c.low order by c.ts)),
-                array_send(array_agg(c.close order by c.ts)),
-                array_send(array_agg(coalesce(c.volume, 'NaN') order by c.ts)),
-                array_send(array_agg(coalesce(c.market_cap, 'NaN') order by c.ts)),
-                array_send(array_agg(coalesce(c.time_high, c.ts) order by c.ts)),
-                array_send(array_agg(coalesce(c.time_low, c.ts) order by c.ts))
-            ]
-        into rows_read, last_ts, v_candles
-        from bars.prices_as_of(p_known_at, array[p_id]) as c
-        where c.ts >= v_from
-          and c.ts <= coalesce(p_until, 'infinity');
-    end if;
+            k.ts, k.open, k.high, k.low, k.close, k.volume, k.market_cap, k.time_high, k.time_low
+        from bars.prices_as_of(p_known_at, array[p_id]) as k
+        where p_known_at is not null
+    ) as c
+    where c.ts >= v_from
+      and c.ts <= coalesce(p_until, 'infinity');
 
     if not v_market.is_24_7 and last_ts is not null then
         v_last := bars._session_of(p_id, v_market.session_id, last_ts);

@@ -228,6 +228,7 @@ declare
     v_is_renamed     boolean;
     v_today          date;
     v_begun          record;
+    v_trusts         boolean := true;
     v_given          timestamptz[];
     v_revised        bars.price_revisions[];
     v_written        bigint;
@@ -252,175 +253,186 @@ begin
     v_has_volume := 'volume' = any (p_columns) and (v_begun.is_own or v_begun.is_same_unit);
     v_switches := v_begun.is_own and v_begun.source_before is distinct from p_source;
 
-    with candles as materialized (
-        select
-            c.line,
-            c.raw,
-            c.ticker <> v_symbol and c.ticker <> '' as is_renamed,
-            case
-                when v_session.is_24_7
-                then (c.session_date + time '23:59:59.999') at time zone 'UTC'
-                else k.closes_at - interval '1 millisecond'
-            end as ts,
-            c.n_open as open,
-            c.n_high as high,
-            c.n_low as low,
-            c.n_close as close,
-            c.n_volume as volume,
-            nullif(c.n_market_cap, 0) as market_cap,
-            c.at_high as time_high,
-            c.at_low as time_low,
-            case
-                when c.fault is not null then c.fault
-                when c.session_date is null and c.day = '' then 'date missing'
-                when c.session_date is null then 'date unparsable'
-                when c.session_date > v_today then 'future date'
-                when not v_session.is_24_7 and k.session_date is null then 'not a session'
-                -- CoinMarketCap's id of the US dollar.
-                when c.quote <> '2781' then 'not in US dollars'
-                else coalesce(
-                    bars.candle_fault(
-                        c.open, c.high, c.low, c.close, c.volume,
-                        c.n_open, c.n_high, c.n_low, c.n_close, c.n_volume
-                    ),
+    loop
+        begin
+            with candles as materialized (
+                select
+                    c.line,
+                    c.raw,
+                    c.ticker <> v_symbol and c.ticker <> '' as is_renamed,
                     case
-                        when c.market_cap <> '' and c.n_market_cap is null then 'market cap unparsable'
-                        when c.n_market_cap < 0 or c.n_market_cap >= 'infinity'
-                            then 'market cap not a number from 0'
-                        when c.time_high <> '' and c.at_high is null then 'time of the high unparsable'
-                        when c.time_low <> '' and c.at_low is null then 'time of the low unparsable'
-                    end
+                        when v_session.is_24_7
+                        then (c.session_date + time '23:59:59.999') at time zone 'UTC'
+                        else k.closes_at - interval '1 millisecond'
+                    end as ts,
+                    c.n_open as open,
+                    c.n_high as high,
+                    c.n_low as low,
+                    c.n_close as close,
+                    c.n_volume as volume,
+                    nullif(c.n_market_cap, 0) as market_cap,
+                    c.at_high as time_high,
+                    c.at_low as time_low,
+                    case
+                        when c.fault is not null then c.fault
+                        when c.session_date is null and c.day = '' then 'date missing'
+                        when c.session_date is null then 'date unparsable'
+                        when c.session_date > v_today then 'future date'
+                        when not v_session.is_24_7 and k.session_date is null then 'not a session'
+                        -- CoinMarketCap's id of the US dollar.
+                        when c.quote <> '2781' then 'not in US dollars'
+                        else coalesce(
+                            bars.candle_fault(
+                                c.open, c.high, c.low, c.close, c.volume,
+                                c.n_open, c.n_high, c.n_low, c.n_close, c.n_volume
+                            ),
+                            case
+                                when c.market_cap <> '' and c.n_market_cap is null then 'market cap unparsable'
+                                when c.n_market_cap < 0 or c.n_market_cap >= 'infinity'
+                                    then 'market cap not a number from 0'
+                                when c.time_high <> '' and c.at_high is null then 'time of the high unparsable'
+                                when c.time_low <> '' and c.at_low is null then 'time of the low unparsable'
+                            end
+                        )
+                    end as reason
+                from (
+                    select
+                        l.*,
+                        bars._day(l.day, v_trusts) as session_date,
+                        bars._number(l.open, v_trusts) as n_open,
+                        bars._number(l.high, v_trusts) as n_high,
+                        bars._number(l.low, v_trusts) as n_low,
+                        bars._number(l.close, v_trusts) as n_close,
+                        bars._number(l.volume, v_trusts) as n_volume,
+                        bars._number(l.market_cap, v_trusts) as n_market_cap,
+                        case when v_has_time_high then bars._stamp(l.time_high) end as at_high,
+                        case when v_has_time_low then bars._stamp(l.time_low) end as at_low
+                    from bars.staged_lines(p_load) as l
+                    -- Each text is read as a number once, not once for every rule above.
+                    offset 0
+                ) as c
+                left join timemodel.session_calendar as k
+                    on k.session_id = v_session.session_id
+                    and k.session_date = c.session_date
+            ), repeated as (
+                select c.ts
+                from candles as c
+                where c.reason is null
+                group by c.ts
+                having count(*) > 1
+            ), repetitions as materialized (
+                select
+                    c.ts,
+                    min(c.line) as first_line,
+                    count(distinct row (
+                        c.open, c.high, c.low, c.close, c.volume, c.market_cap, c.time_high, c.time_low
+                    )) > 1 as is_disputed
+                from repeated as r
+                join candles as c on c.ts = r.ts and c.reason is null
+                group by c.ts
+            ), judged as materialized (
+                select
+                    c.line,
+                    c.ts,
+                    c.open,
+                    c.high,
+                    c.low,
+                    c.close,
+                    n.volume,
+                    n.market_cap,
+                    n.time_high,
+                    n.time_low,
+                    n.reason,
+                    case when n.reason is not null then left(c.raw, 2000) end as raw,
+                    -- Asked for of another source only. Both are above 0.
+                    not v_begun.is_own and (
+                        abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
+                        or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
+                        or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
+                        or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close)
+                    ) as is_differing,
+                    p.id is null as is_new,
+                    c.is_renamed,
+                    case
+                        when n.reason is not null then 'rejected'
+                        when c.ts >= p_at then 'forming'
+                        when not v_begun.is_own and (p.id is not null or not p_extend) then 'other source'
+                        when c.line > r.first_line then 'unchanged'
+                        when p.id is null then 'loaded'
+                        when row (
+                            p.open, p.high, p.low, p.close, p.volume, p.market_cap, p.time_high, p.time_low
+                        ) is distinct from row (
+                            c.open, c.high, c.low, c.close, n.volume, n.market_cap, n.time_high, n.time_low
+                        ) then 'revised'
+                        else 'unchanged'
+                    end as verdict
+                from candles as c
+                left join repetitions as r on r.ts = c.ts and c.reason is null
+                left join bars.cmc_price_histories7 as p on p.id = p_id and p.ts = c.ts
+                cross join lateral (
+                    select
+                        case when v_has_volume then c.volume else p.volume end as volume,
+                        case when v_has_market_cap then c.market_cap else p.market_cap end as market_cap,
+                        case when v_has_time_high then c.time_high else p.time_high end as time_high,
+                        case when v_has_time_low then c.time_low else p.time_low end as time_low,
+                        coalesce(
+                            c.reason, case when r.is_disputed then 'duplicate with other values' end
+                        ) as reason
+                ) as n
+            ), moment as materialized (
+                select bars.price_moment(p_id) as at
+                where exists (select from judged as j where j.verdict = 'loaded')
+            ), written as (
+                insert into bars.cmc_price_histories7 as p (
+                    id, ts, open, high, low, close, volume, market_cap, time_high, time_low, recorded_at
                 )
-            end as reason
-        from (
+                select
+                    p_id, j.ts, j.open, j.high, j.low, j.close, j.volume, j.market_cap, j.time_high, j.time_low,
+                    -- Locks the asset before the first row, and spares the trigger that.
+                    (select m.at from moment as m)
+                from judged as j
+                where j.verdict = 'loaded'
+                order by j.ts
+            ), refused as (
+                insert into bars.price_rejects as r (load, file, line, raw, reason)
+                select p_load, p_file, j.line, j.raw, j.reason
+                from judged as j
+                where j.verdict = 'rejected'
+                on conflict (file, line, raw_md5) do update
+                set reason = excluded.reason,
+                    load = excluded.load
+                where r.reason <> excluded.reason
+            )
             select
-                l.*,
-                bars._day(l.day) as session_date,
-                bars._number(l.open) as n_open,
-                bars._number(l.high) as n_high,
-                bars._number(l.low) as n_low,
-                bars._number(l.close) as n_close,
-                bars._number(l.volume) as n_volume,
-                bars._number(l.market_cap) as n_market_cap,
-                case when v_has_time_high then bars._stamp(l.time_high) end as at_high,
-                case when v_has_time_low then bars._stamp(l.time_low) end as at_low
-            from bars.staged_lines(p_load) as l
-            -- Each text is read as a number once, not once for every rule above.
-            offset 0
-        ) as c
-        left join timemodel.session_calendar as k
-            on k.session_id = v_session.session_id
-            and k.session_date = c.session_date
-    ), repeated as (
-        select c.ts
-        from candles as c
-        where c.reason is null
-        group by c.ts
-        having count(*) > 1
-    ), repetitions as materialized (
-        select
-            c.ts,
-            min(c.line) as first_line,
-            count(distinct row (
-                c.open, c.high, c.low, c.close, c.volume, c.market_cap, c.time_high, c.time_low
-            )) > 1 as is_disputed
-        from repeated as r
-        join candles as c on c.ts = r.ts and c.reason is null
-        group by c.ts
-    ), judged as materialized (
-        select
-            c.line,
-            c.ts,
-            c.open,
-            c.high,
-            c.low,
-            c.close,
-            n.volume,
-            n.market_cap,
-            n.time_high,
-            n.time_low,
-            n.reason,
-            case when n.reason is not null then left(c.raw, 2000) end as raw,
-            -- Asked for of another source only. Both are above 0.
-            not v_begun.is_own and (
-                abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
-                or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
-                or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
-                or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close)
-            ) as is_differing,
-            p.id is null as is_new,
-            c.is_renamed,
-            case
-                when n.reason is not null then 'rejected'
-                when c.ts >= p_at then 'forming'
-                when not v_begun.is_own and (p.id is not null or not p_extend) then 'other source'
-                when c.line > r.first_line then 'unchanged'
-                when p.id is null then 'loaded'
-                when row (
-                    p.open, p.high, p.low, p.close, p.volume, p.market_cap, p.time_high, p.time_low
-                ) is distinct from row (
-                    c.open, c.high, c.low, c.close, n.volume, n.market_cap, n.time_high, n.time_low
-                ) then 'revised'
-                else 'unchanged'
-            end as verdict
-        from candles as c
-        left join repetitions as r on r.ts = c.ts and c.reason is null
-        left join bars.cmc_price_histories7 as p on p.id = p_id and p.ts = c.ts
-        cross join lateral (
-            select
-                case when v_has_volume then c.volume else p.volume end as volume,
-                case when v_has_market_cap then c.market_cap else p.market_cap end as market_cap,
-                case when v_has_time_high then c.time_high else p.time_high end as time_high,
-                case when v_has_time_low then c.time_low else p.time_low end as time_low,
-                coalesce(
-                    c.reason, case when r.is_disputed then 'duplicate with other values' end
-                ) as reason
-        ) as n
-    ), moment as materialized (
-        select bars.price_moment(p_id) as at
-        where exists (select from judged as j where j.verdict = 'loaded')
-    ), written as (
-        insert into bars.cmc_price_histories7 as p (
-            id, ts, open, high, low, close, volume, market_cap, time_high, time_low, recorded_at
-        )
-        select
-            p_id, j.ts, j.open, j.high, j.low, j.close, j.volume, j.market_cap, j.time_high, j.time_low,
-            -- Locks the asset before the first row, and spares the trigger that.
-            (select m.at from moment as m)
-        from judged as j
-        where j.verdict = 'loaded'
-        order by j.ts
-    ), refused as (
-        insert into bars.price_rejects as r (load, file, line, raw, reason)
-        select p_load, p_file, j.line, j.raw, j.reason
-        from judged as j
-        where j.verdict = 'rejected'
-        on conflict (file, line, raw_md5) do update
-        set reason = excluded.reason,
-            load = excluded.load
-        where r.reason <> excluded.reason
-    )
-    select
-        count(*) filter (where j.verdict = 'loaded'),
-        count(*) filter (where j.verdict = 'unchanged'),
-        count(*) filter (where j.verdict = 'revised'),
-        count(*) filter (where j.verdict = 'rejected'),
-        count(*) filter (where j.verdict = 'forming'),
-        count(*) filter (where j.verdict = 'other source'),
-        count(*) filter (where j.verdict = 'other source' and j.is_differing),
-        count(*) filter (where j.verdict = 'other source' and j.is_new),
-        bool_or(j.is_renamed),
-        array_agg(j.ts) filter (where v_switches),
-        array_agg(
-            row (
-                p_id, j.ts, j.open, j.high, j.low, j.close, j.volume, j.market_cap,
-                j.time_high, j.time_low, null, null, null
-            )::bars.price_revisions
-        ) filter (where j.verdict = 'revised')
-    into
-        loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new,
-        v_is_renamed, v_given, v_revised
-    from judged as j;
+                count(*) filter (where j.verdict = 'loaded'),
+                count(*) filter (where j.verdict = 'unchanged'),
+                count(*) filter (where j.verdict = 'revised'),
+                count(*) filter (where j.verdict = 'rejected'),
+                count(*) filter (where j.verdict = 'forming'),
+                count(*) filter (where j.verdict = 'other source'),
+                count(*) filter (where j.verdict = 'other source' and j.is_differing),
+                count(*) filter (where j.verdict = 'other source' and j.is_new),
+                bool_or(j.is_renamed),
+                array_agg(j.ts) filter (where v_switches),
+                array_agg(
+                    row (
+                        p_id, j.ts, j.open, j.high, j.low, j.close, j.volume, j.market_cap,
+                        j.time_high, j.time_low, null, null, null
+                    )::bars.price_revisions
+                ) filter (where j.verdict = 'revised')
+            into
+                loaded, unchanged, revised, rejected, forming, other_source, other_differing, other_new,
+                v_is_renamed, v_given, v_revised
+            from judged as j;
+            exit;
+        exception when data_exception then
+            -- Some text is no number or no date: looked at first, each one, it costs its line alone.
+            if not v_trusts then
+                raise;
+            end if;
+            v_trusts := false;
+        end;
+    end loop;
 
     if revised > 0 then
         update bars.cmc_price_histories7 as p

@@ -16,16 +16,38 @@
 -- requires: functions/features/indicators_kernel.sql, functions/features/refresh_indicators.sql
 -- requires: functions/features/ema_kernel.sql, functions/features/sessions_between.sql
 
+create or replace function features._counts_money(p_id integer)
+returns boolean
+language plpgsql
+stable parallel safe
+as $$
+begin
+    return exists (
+        select
+        from bars.price_state as t
+        join bars.dim_sources as d using (source)
+        where t.id = p_id
+          and d.volume_unit = 'quote'
+    );
+end
+$$;
+
+comment on function features._counts_money(integer) is
+    'Private: whether the volumes of an asset''s source are money, which indicators divide by the close.';
+
 create or replace function features._as_known(p_id integer, p_known_at timestamptz)
 returns setof features.cmc_daily_features
 language plpgsql
 stable parallel unsafe
 as $$
 declare
-    c_begin   constant bytea := timestamptz_send('-infinity');
+    c_begin   constant bytea := array_send(array['-infinity'::timestamptz]);
+    v_quoted  boolean := features._counts_money(p_id);
     v_candles record;
     v_sizes   record;
     v_layout  record;
+    v_for_returns features.dim_features;
+    v_for_vol     features.dim_features;
     v_returns bytea;
     v_vol     bytea;
     v_ta      bytea;
@@ -45,7 +67,9 @@ begin
         array_send(array_agg(p.high order by p.ts)) as high,
         array_send(array_agg(p.low order by p.ts)) as low,
         array_send(array_agg(p.close order by p.ts)) as close,
-        array_send(array_agg(coalesce(p.volume, 'NaN') order by p.ts)) as volume
+        array_send(array_agg(coalesce(
+            case when v_quoted then p.volume / p.close else p.volume end, 'NaN'
+        ) order by p.ts)) as volume
     into v_candles
     from bars.prices_as_of(p_known_at, array[p_id]) as p;
     if v_candles.count = 0 then
@@ -66,26 +90,31 @@ begin
     from bars.dim_assets as a
     join timemodel.dim_sessions as d on d.session_id = a.session_id
     where a.id = p_id;
+    select f.* into v_for_returns from features.dim_features as f where f.feature_type = 'returns';
+    select f.* into v_for_vol from features.dim_features as f where f.feature_type = 'volatility';
     select l.* into v_layout from features._indicator_layout() as l;
 
     v_returns := (
         features.returns_kernel(
             array[p_id], '{1}', array[array_send(v_candles.sessions)], array[v_candles.ts],
-            array[v_candles.close], '{t}', array_send(array['-infinity'::timestamptz]), null
+            array[v_candles.close], '{t}', c_begin, null,
+            v_for_returns.look_back, v_for_returns.outlier_sigmas, v_for_returns.outlier_fence
         )
     ).packed;
     v_vol := (
         features.vol_kernel(
-            p_id, v_sizes.year, array_send(v_candles.sessions), v_candles.ts,
-            v_candles.open, v_candles.high, v_candles.low, v_candles.close, true, c_begin, null, null
+            array[p_id], array[v_sizes.year], '{1}', array[array_send(v_candles.sessions)],
+            array[v_candles.ts], array[v_candles.open], array[v_candles.high], array[v_candles.low],
+            array[v_candles.close], '{t}', c_begin, '{null}', null,
+            v_for_vol.null_policy, v_for_vol.look_back, v_for_vol.outlier_sigmas, v_for_vol.outlier_fence
         )
     ).packed;
     v_ta := (
         features.indicators_kernel(
-            p_id, v_layout.columns, v_layout.active, v_sizes.policy,
-            array_send(v_candles.sessions), v_candles.ts, v_candles.open, v_candles.high,
-            v_candles.low, v_candles.close, v_candles.volume, c_begin, c_begin, null,
-            '{}', null, null, null
+            array[p_id], v_layout.columns, v_layout.active, v_sizes.policy, '{1}',
+            array[array_send(v_candles.sessions)], array[v_candles.ts], array[v_candles.open],
+            array[v_candles.high], array[v_candles.low], array[v_candles.close], array[v_candles.volume],
+            c_begin, c_begin, '{null}', '{}', null, null, null
         )
     ).packed;
     if v_sizes.tf_id is not null then
@@ -93,7 +122,8 @@ begin
         v_emas := (
             features.ema_kernel(
                 p_id, v_sizes.periods, array_send(array_fill(v_sizes.tf_id, array[v_candles.count])),
-                v_candles.ts, v_candles.close, null, null, null, null, c_begin, null
+                v_candles.ts, v_candles.close, null, null, null, null,
+                timestamptz_send('-infinity'), null
             )
         ).packed;
     end if;
@@ -128,6 +158,34 @@ $$;
 comment on function features._as_known(integer, timestamptz) is
     'Private: one asset''s daily features, worked out from its candles as they stood at a moment.';
 
+create or replace function features._assets_known(p_asset_ids integer[], p_known_at timestamptz)
+returns integer[]
+language plpgsql
+stable parallel unsafe
+as $$
+declare
+    v_ids integer[] := features._known_assets(p_asset_ids);
+begin
+    if p_known_at is null or p_asset_ids is not null then
+        return v_ids;
+    end if;
+    v_ids := array(
+        select s.id
+        from bars.price_state as s
+        where s.first_recorded_at <= p_known_at
+        order by s.id
+    );
+    if v_ids = '{}' then
+        -- The error of candles that nobody knew yet.
+        perform from bars.prices_as_of(p_known_at);
+    end if;
+    return v_ids;
+end
+$$;
+
+comment on function features._assets_known(integer[], timestamptz) is
+    'Private: the given assets; by default all, with a moment those that had been loaded by then.';
+
 create or replace function features.as_of(
     p_asset_ids integer[] default null,
     p_at timestamptz default 'infinity',
@@ -140,7 +198,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_ids integer[] := features._known_assets(p_asset_ids);
+    v_ids integer[] := features._assets_known(p_asset_ids, p_known_at);
 begin
     if p_at is null then
         raise exception 'no market time is given'
@@ -156,18 +214,6 @@ begin
           and f.available_at <= p_at
         order by f.id, f.ts;
         return;
-    end if;
-    if p_asset_ids is null then
-        v_ids := array(
-            select s.id
-            from bars.price_state as s
-            where s.first_recorded_at <= p_known_at
-            order by s.id
-        );
-        if v_ids = '{}' then
-            -- The error of candles that nobody knew yet.
-            perform from bars.prices_as_of(p_known_at);
-        end if;
     end if;
     return query
     select k.*

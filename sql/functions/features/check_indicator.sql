@@ -4,6 +4,7 @@
 --
 -- Parameters that are not given get their default. A row whose columns stand in cmc_ta_daily is in use:
 -- it can be switched off and on, but neither changed nor deleted, because they carry its name.
+-- One whose column the feature store has from elsewhere, such as ema_21, is refused: there it could not be told apart.
 --
 -- requires: functions/indicators/column_names.sql
 
@@ -12,6 +13,8 @@ returns trigger
 language plpgsql
 volatile parallel unsafe
 as $$
+declare
+    v_taken text;
 begin
     if lower(tg_op) <> 'insert' and exists (
         select
@@ -44,6 +47,24 @@ begin
     end if;
     new.params := indicators.parameters(new.kind, new.params);
     new.columns := indicators.column_names(new.kind, new.params);
+    select a.attname
+    into v_taken
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = 'features.cmc_daily_features'::regclass
+      and a.attname = any (new.columns)
+      and not exists (
+          select
+          from pg_catalog.pg_attribute as t
+          where t.attrelid = 'features.cmc_ta_daily'::regclass
+            and t.attname = a.attname
+      )
+    limit 1;
+    if found then
+        raise exception 'the feature store has a column % already', v_taken
+            using errcode = 'TA423',
+                  detail = 'It is no indicator''s: of two columns with one name, nobody could tell which is meant.',
+                  hint = 'Read it from cmc_daily_features, or take other parameters.';
+    end if;
     return new;
 end
 $$;

@@ -21,7 +21,7 @@ values
     ('volatility', 'cmc_vol_daily', 'features.vol_kernel'::regproc),
     ('indicators', 'cmc_ta_daily', 'features.indicators_kernel'::regproc),
     ('ema', 'cmc_ema_multi_tf', 'features.ema_kernel'::regproc),
-    ('store', 'cmc_daily_features', 'features.daily_features'::regproc)
+    ('store', 'cmc_daily_features', 'features._daily_row'::regproc)
 $$;
 
 comment on function features.computations() is

@@ -1,6 +1,7 @@
--- features.daily(): what the kernels of daily tables share, as a module in GD: where candles stand.
+-- features.daily(): what the kernels of daily tables share, as a module in GD: where candles stand, what a set came to.
 --
 --     plpy.execute("select db.packing(), features.daily()")
+--     sessions = GD["daily"].within(calendar, ts)
 --     place = GD["daily"].places(sessions, ts, p_id)
 --
 -- Shared as db.packing is, and part of every fingerprint too.
@@ -21,6 +22,11 @@ from types import SimpleNamespace
 import numpy as np
 
 
+def within(calendar, ts):
+    """The sessions from the first candle to the last."""
+    return calendar[slice(*np.searchsorted(calendar, ts[[0, -1]] + [0, 1]))] if len(ts) else ts
+
+
 def places(sessions, ts, asset):
     """Where each candle stands among the sessions; an error that names the first that belongs to none."""
     place = np.searchsorted(sessions, ts)
@@ -37,9 +43,26 @@ def places(sessions, ts, asset):
     return place
 
 
-GD["daily"] = SimpleNamespace(places=places)
+def outcome(found, ids, assets):
+    """What a kernel gives back of rows of these ids: for each of the assets, which are in order, how
+    many stay and how many came, went or changed; then the stale keys, and the packed rows."""
+
+    def counted(ids):
+        return np.bincount(np.searchsorted(assets, ids), minlength=len(assets))
+
+    came = counted(ids[found.chosen])
+    return (
+        (counted(ids) - came).tolist(),
+        (came + counted(found.stale[0]) - counted(ids[found.replaced])).tolist(),
+        found.stale[0].tolist(),
+        GD["packing"].iso(found.stale[1]),
+        found.packed,
+    )
+
+
+GD["daily"] = SimpleNamespace(within=within, places=places, outcome=outcome)
 SD["made"] = True
 $$;
 
 comment on function features.daily() is
-    'Puts the module daily into GD: where candles stand among the sessions.';
+    'Puts the module daily into GD: where candles stand among the sessions, and what a kernel gives back of a set.';

@@ -1,64 +1,123 @@
--- features.ema_as_of(p_id, p_tf_ids, p_known_at): one asset's EMAs as they were known at a moment, as rows of cmc_ema_multi_tf.
+-- features.ema_as_of(p_asset_ids, p_tf, p_at, p_known_at): EMAs of a timeframe as they were known, a row per asset, bar and period.
 --
---     select e.* from features.ema_as_of(1, '{1}', '2024-06-02 06:00+00') as e;
+--     select e.ts, e.ema from features.ema_as_of('{1}', '1W_CAL_ISO', '2024-06-01') as e where e.period = 20;
+--     select e.* from features.ema_as_of('{1,1027}', '5D', p_known_at => '2024-06-02 06:00+00') as e;
 --
--- Worked out from the candles as they stood in the tables then, with the kernels of a refresh and without
--- storing: the same bits as a refresh at that moment, with today's periods and calendar. With
--- null, what is stored.
--- Runs as its owner: research reads what was known only through it.
+-- Two clocks, as features.as_of has them. p_at is market time: bars that had ended by then. p_known_at is knowledge
+-- time: null, the default, reads what is stored; any other moment takes the candles as they stood then
+-- (bars.prices_as_of), makes the bars and their EMAs from them with the kernels of a refresh, and stores nothing: the
+-- same bits as a refresh at that moment, with today's periods and calendar. Then the timeframe need not be active.
+-- All assets by default; with p_known_at, all that had been loaded by then. An ema is null before it has its bars.
 --
--- requires: functions/features/ema_kernel.sql, functions/features/unpacked.sql
--- requires: functions/features/bars_as_of.sql
+-- requires: functions/features/as_of.sql, functions/features/unpacked.sql, functions/bars/ladder.sql
+-- requires: functions/features/ema_kernel.sql, functions/timemodel/timeframe.sql
 
-create or replace function features.ema_as_of(p_id integer, p_tf_ids integer[], p_known_at timestamptz default null)
-returns setof features.cmc_ema_multi_tf
+create or replace function features._ladder_as_known(p_id integer, p_tf_ids integer[], p_known_at timestamptz)
+returns table (bar bars.cmc_price_bars_multi_tf, emas features.cmc_ema_multi_tf)
+language plpgsql
+stable parallel unsafe
+-- The plan is kept for the session and must serve thousands of bars too, not the few that it guesses.
+set enable_nestloop = off
+as $$
+declare
+    v_bars   bars.cmc_price_bars_multi_tf[];
+    v_emas   features.cmc_ema_multi_tf[];
+    v_inputs record;
+begin
+    select array_agg(u.row::bars.cmc_price_bars_multi_tf)
+    into v_bars
+    from bars.ladder(
+        p_id, p_tf_ids,
+        (select min(p.ts) from bars.prices_as_of(p_known_at, array[p_id]) as p),
+        '-infinity', null, p_known_at => p_known_at
+    ) as l
+    cross join lateral features.unpacked('bars.cmc_price_bars_multi_tf', l.packed) as u (row)
+    where l.packed is not null;
+
+    select
+        array_send(array_agg(b.tf_id)) as tf_id,
+        array_send(array_agg(b.time_close)) as time_close,
+        array_send(array_agg(b.close)) as close,
+        (
+            -- 0: a slot that is not used.
+            select array_send(array_agg(coalesce(p.period, 0) order by n.slot))
+            from generate_series(1, (select max(p.slot) from features.dim_ema_periods as p)) as n (slot)
+            left join features.dim_ema_periods as p using (slot)
+        ) as periods
+    into v_inputs
+    from unnest(v_bars) as b;
+    select array_agg(u.row::features.cmc_ema_multi_tf)
+    into v_emas
+    from features.ema_kernel(
+        p_id, v_inputs.periods, v_inputs.tf_id, v_inputs.time_close, v_inputs.close,
+        null, null, null, null, timestamptz_send('-infinity'), null
+    ) as k
+    cross join lateral features.unpacked('features.cmc_ema_multi_tf', k.packed) as u (row)
+    where k.packed is not null;
+    return query
+    select b, e
+    from unnest(v_bars) as b
+    join unnest(v_emas) as e on e.tf_id = b.tf_id and e.time_close = b.time_close;
+end
+$$;
+
+comment on function features._ladder_as_known(integer, integer[], timestamptz) is
+    'Private: one asset''s bars of some timeframes and their EMAs, worked out from its candles as they stood at a moment.';
+
+create or replace function features.ema_as_of(
+    p_asset_ids integer[],
+    p_tf text,
+    p_at timestamptz default 'infinity',
+    p_known_at timestamptz default null
+)
+returns table (
+    id integer,
+    ts timestamptz,
+    tf text,
+    period integer,
+    ema double precision,
+    close double precision,
+    bar_no integer,
+    tf_id integer,
+    available_at timestamptz
+)
 language plpgsql
 stable parallel unsafe
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_bars    record;
-    v_periods bytea;
+    v_ids integer[] := features._assets_known(p_asset_ids, p_known_at);
+    v_tf  timemodel.dim_timeframe := timemodel.timeframe(p_tf);
 begin
-    if p_known_at is null then
-        return query
+    if p_at is null then
+        raise exception 'no market time is given'
+            using errcode = 'TA419',
+                  detail = 'p_at is null.',
+                  hint = 'Leave it away for all rows, or give the moment that nothing may be later than.';
+    end if;
+    return query
+    select
+        r.id, r.time_close, v_tf.tf, p.period, r.ema[p.slot], r.close, r.bar_no, r.tf_id, r.time_close
+    from (
         select e.*
         from features.cmc_ema_multi_tf as e
-        where e.id = p_id
-          and e.tf_id = any (p_tf_ids);
-        return;
-    end if;
-    select
-        count(*) as count,
-        array_send(array_agg(b.tf_id)) as tf_id,
-        array_send(array_agg(b.time_close)) as time_close,
-        array_send(array_agg(b.close)) as close
-    into v_bars
-    from features.bars_as_of(p_id, p_tf_ids, p_known_at) as b;
-    if v_bars.count = 0 then
-        return;
-    end if;
-    -- 0: a slot that is not used.
-    select array_send(array_agg(coalesce(p.period, 0) order by n.slot))
-    into v_periods
-    from generate_series(1, (select max(p.slot) from features.dim_ema_periods as p)) as n (slot)
-    left join features.dim_ema_periods as p using (slot);
-    return query
-    select (u.row::features.cmc_ema_multi_tf).*
-    from features.unpacked(
-        'features.cmc_ema_multi_tf',
-        (
-            features.ema_kernel(
-                p_id, v_periods, v_bars.tf_id, v_bars.time_close, v_bars.close,
-                null, null, null, null, timestamptz_send('-infinity'), null
-            )
-        ).packed
-    ) as u (row);
+        where p_known_at is null
+          and e.id = any (v_ids)
+          and e.tf_id = v_tf.tf_id
+        union all
+        select (k.emas).*
+        from unnest(v_ids) as a (id)
+        cross join lateral features._ladder_as_known(a.id, array[v_tf.tf_id], p_known_at) as k
+        where p_known_at is not null
+    ) as r
+    cross join features.dim_ema_periods as p
+    where r.time_close <= p_at
+    order by r.id, r.time_close, p.period;
 end
 $$;
 
-comment on function features.ema_as_of(integer, integer[], timestamptz) is
-    'EMAs of one asset''s bars of some timeframes from what was known at a moment; by default from what is stored.';
+comment on function features.ema_as_of(integer[], text, timestamptz, timestamptz) is
+    'EMAs of a timeframe that were available at a market time, from what was known at a moment; by default from what is stored.';
 
-grant execute on function features.ema_as_of(integer, integer[], timestamptz) to ta_lab2_research;
+grant execute on function features.ema_as_of(integer[], text, timestamptz, timestamptz) to ta_lab2_research;

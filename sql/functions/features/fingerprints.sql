@@ -3,8 +3,8 @@
 --     select features.fingerprints() ->> 'returns';
 --
 -- By feature type: the fingerprint of its kernel, and its configuration where it has one, such as the
--- periods of the EMAs with their slots, or the kernels of all kinds of indicators and what fills their gaps. Where it differs from the stored one all is worked out
--- anew, and what differs is written.
+-- periods of the EMAs with their slots, the kernels of all kinds of indicators, or the row of dim_features.
+-- Where it differs from the stored one all is worked out anew, and what differs is written.
 -- Worked out once for a whole refresh. A kernel that is replaced while it runs is compared again by
 -- the next one, which finds the old fingerprint and works out anew what was done with it.
 --
@@ -27,15 +27,17 @@ select jsonb_object_agg(
             )
             -- Not which indicators are active: one that comes leaves the others as they are.
             when 'indicators' then (
-                select md5(string_agg(p.prosrc, '' order by p.proname)) || ' ' || f.null_policy
-                from features.dim_features as f
-                join pg_catalog.pg_proc as p
-                    on p.pronamespace = 'indicators'::regnamespace
-                    and (p.proname = 'arithmetic' or p.proname ~ '^_.*_kernel$')
-                where f.feature_type = 'indicators'
-                group by f.null_policy
+                select md5(string_agg(p.prosrc, '' order by p.proname))
+                from pg_catalog.pg_proc as p
+                where p.pronamespace = 'indicators'::regnamespace
+                  and (p.proname = 'arithmetic' or p.proname ~ '^_.*_kernel$')
             )
-        end
+        end,
+        (
+            select concat_ws(' ', f.null_policy, f.look_back, f.outlier_sigmas, f.outlier_fence)
+            from features.dim_features as f
+            where f.feature_type = c.feature_type
+        )
     )
 )
 from features.computations() as c

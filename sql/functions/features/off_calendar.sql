@@ -19,14 +19,7 @@ as $$
 begin
     for id, ts, value in execute format(
         $query$
-        with stored as (
-            select w.id, r.ts
-            from unnest($1, $2) as w (id, from_ts)
-            cross join lateral (
-                -- By the key, asset by asset: a join may read the whole table for a new day.
-                select t.ts from %s as t where t.id = w.id and t.ts >= w.from_ts offset 0
-            ) as r
-        ), span as materialized (
+        with span as materialized (
             select w.id, a.session_id, greatest(w.from_ts, f.ts) as from_ts, l.ts as to_ts
             from unnest($1, $2) as w (id, from_ts)
             join bars.dim_assets as a on a.id = w.id
@@ -37,7 +30,7 @@ begin
                 select b.ts from bars.cmc_price_histories7 as b where b.id = w.id order by b.ts desc limit 1
             ) as l
         ), calendar as materialized (
-            select g.session_id, c.time_close as ts
+            select g.session_id, array_agg(c.time_close order by c.time_close) as ts
             from (
                 select s.session_id, min(s.from_ts) as from_ts, max(s.to_ts) as to_ts
                 from span as s
@@ -50,15 +43,37 @@ begin
                 greatest((g.from_ts at time zone d.timezone)::date - 1, d.calendar_from),
                 (g.to_ts at time zone d.timezone)::date
             ) as c
-        ), scheduled as (
-            select s.id, c.ts
-            from span as s
-            join calendar as c on c.session_id = s.session_id and c.ts between s.from_ts and s.to_ts
+            group by g.session_id
+        ), compared as materialized (
+            -- Each asset's rows and its part of the calendar as two arrays: nearly always they are the same.
+            select
+                w.id,
+                array(
+                    -- By the key, asset by asset: a join may read the whole table for a new day.
+                    select t.ts from %s as t where t.id = w.id and t.ts >= w.from_ts order by t.ts
+                ) as stored,
+                coalesce(s.ts, '{}') as scheduled
+            from unnest($1, $2) as w (id, from_ts)
+            left join (
+                select
+                    n.id,
+                    c.ts[
+                        width_bucket(n.from_ts - interval '1 microsecond', c.ts) + 1
+                        : width_bucket(n.to_ts, c.ts)
+                    ] as ts
+                from span as n
+                join calendar as c on c.session_id = n.session_id
+            ) as s on s.id = w.id
         )
-        select coalesce(r.id, s.id), coalesce(r.ts, s.ts), case when s.id is null then 1.0 else -1.0 end::double precision
-        from stored as r
-        full join scheduled as s on s.id = r.id and s.ts = r.ts
-        where r.id is null or s.id is null
+        select d.id, o.ts, o.value
+        from compared as d
+        cross join lateral (
+            select coalesce(r.ts, s.ts) as ts, case when s.ts is null then 1.0 else -1.0 end::double precision as value
+            from unnest(d.stored) as r (ts)
+            full join unnest(d.scheduled) as s (ts) on s.ts = r.ts
+            where r.ts is null or s.ts is null
+        ) as o
+        where d.stored <> d.scheduled
         $query$,
         p_table
     ) using p_ids, p_froms

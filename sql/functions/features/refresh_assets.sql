@@ -7,11 +7,10 @@
 -- what differs, keep how far it came, and tell those who read its table from where on its rows may
 -- be others. It is one transaction: where one asset fails, none of the set is done.
 -- The computations are those that p_fingerprints has, all by default; some do not mend a failure.
--- A step is a function from (p_id, p_from), the first ts that is due, to one row: rows_read,
--- rows_written, rows_unchanged; changed_from, before which no row was touched; last_ts and state,
--- for record_progress. One whose calls cost more than its work takes arrays of both instead, and
--- gives such a row for each asset, its id first. Those of slices above this one are called by the
--- name that dim_computations has.
+-- A step is a function from arrays of ids and of the first ts that is due of each, to a row for each:
+-- id; rows_read, rows_written, rows_unchanged; changed_from, before which no row was touched; last_ts
+-- and state, for record_progress. Those of slices above this one are called by the name that
+-- dim_computations has: for each asset, with its id and ts, and their row has no id.
 --
 -- requires: functions/features/fingerprints.sql, functions/features/due.sql, functions/features/take_dirty.sql
 -- requires: functions/features/record_progress.sql, functions/bars/log_dirty_range.sql
@@ -19,41 +18,6 @@
 -- requires: functions/features/refresh_vol.sql, functions/features/refresh_indicators.sql
 -- requires: functions/features/refresh_emas.sql
 -- requires: functions/features/refresh_store.sql
-
-create or replace function features._step_of(p_type text, p_id integer, p_from timestamptz)
-returns table (
-    rows_read bigint,
-    rows_written bigint,
-    rows_unchanged bigint,
-    changed_from timestamptz,
-    last_ts timestamptz,
-    state bytea
-)
-language plpgsql
-volatile parallel unsafe
-as $$
-begin
-    case p_type
-        when 'volatility' then
-            return query select d.* from features.refresh_vol(p_id, p_from) as d;
-        when 'indicators' then
-            return query select d.* from features.refresh_indicators(p_id, p_from) as d;
-        when 'ema' then
-            return query select d.* from features.refresh_emas(p_id, p_from) as d;
-        when 'store' then
-            return query select d.* from features.refresh_store(p_id, p_from) as d;
-        else
-            return query execute format(
-                'select d.* from %s($1, $2) as d',
-                (select c.step::regproc from features.dim_computations as c where c.feature_type = p_type)
-            )
-            using p_id, p_from;
-    end case;
-end
-$$;
-
-comment on function features._step_of(text, integer, timestamptz) is
-    'Private: runs the step of a computation for one asset.';
 
 create or replace function features._step_of(p_type text, p_ids integer[], p_froms timestamptz[])
 returns table (
@@ -69,35 +33,45 @@ language plpgsql
 volatile parallel unsafe
 as $$
 declare
-    v_step regproc;
+    v_step record;
 begin
     case p_type
         when 'bars' then
             return query select d.* from features.refresh_bars(p_ids, p_froms) as d;
         when 'returns' then
             return query select d.* from features.refresh_returns(p_ids, p_froms) as d;
+        when 'volatility' then
+            return query select d.* from features.refresh_vol(p_ids, p_froms) as d;
+        when 'indicators' then
+            return query select d.* from features.refresh_indicators(p_ids, p_froms) as d;
+        when 'ema' then
+            return query select d.* from features.refresh_emas(p_ids, p_froms) as d;
+        when 'store' then
+            return query select d.* from features.refresh_store(p_ids, p_froms) as d;
         else
-            select c.step::regproc
-            into v_step
+            select
+                c.step::regproc as routine,
+                p.proargtypes[0] = 'integer[]'::regtype as takes_sets
+            into strict v_step
             from features.dim_computations as c
             join pg_catalog.pg_proc as p on p.oid = c.step::regproc
-            where c.feature_type = p_type
-              and p.proargtypes[0] = 'integer[]'::regtype;
-            if found then
-                return query execute format('select d.* from %s($1, $2) as d', v_step)
-                using p_ids, p_froms;
-                return;
-            end if;
-            return query
-            select a.id, d.*
-            from unnest(p_ids, p_froms) as a (id, from_ts)
-            cross join lateral features._step_of(p_type, a.id, a.from_ts) as d;
+            where c.feature_type = p_type;
+            return query execute format(
+                case
+                    when v_step.takes_sets then 'select d.* from %s($1, $2) as d'
+                    else
+                        'select a.id, d.* from unnest($1, $2) as a (id, from_ts)'
+                        ' cross join lateral %s(a.id, a.from_ts) as d'
+                end,
+                v_step.routine
+            )
+            using p_ids, p_froms;
     end case;
 end
 $$;
 
 comment on function features._step_of(text, integer[], timestamptz[]) is
-    'Private: runs the step of a computation for a set, or for each asset of it.';
+    'Private: runs the step of a computation for a set; one of a slice above for each asset of it.';
 
 create or replace function features._tell_of_rebuilds(
     p_verb text,

@@ -1,8 +1,9 @@
--- features.refresh_bars(p_id, p_from): bring one asset's bars of every active timeframe up to date, as what it did.
+-- features.refresh_bars(p_ids, p_froms): bring assets' bars of every active timeframe up to date, as what it did for each.
 --
---     select d.rows_written from features.refresh_bars(1, '-infinity') as d;
+--     select d.id, d.rows_written from features.refresh_bars('{1}', '{-infinity}') as d;
 --
--- A step of features.refresh_assets. Its state keeps the asset's first candle and the timeframes that
+-- A step of features.refresh_assets. Each asset is worked out by itself, and what differs of all of
+-- them written at once. Its state keeps the asset's first candle and the timeframes that
 -- were built: a new one, or one that was switched on again, is built whole, and the others only
 -- from the first change on. One that is switched off keeps its rows.
 --
@@ -21,17 +22,20 @@ $$;
 comment on function features._bars_state(timestamptz, integer[]) is
     'Private: the state of bars, which is the first candle and the timeframes that were built.';
 
-create or replace function features.refresh_bars(p_id integer, p_from timestamptz)
+create or replace function features._bars_of(p_id integer, p_from timestamptz)
 returns table (
     rows_read bigint,
     rows_written bigint,
     rows_unchanged bigint,
     changed_from timestamptz,
     last_ts timestamptz,
-    state bytea
+    state bytea,
+    stale_tf_ids integer[],
+    stale timestamptz[],
+    packed bytea
 )
 language plpgsql
-volatile parallel unsafe
+stable parallel unsafe
 as $$
 declare
     v_active    integer[];
@@ -42,14 +46,12 @@ declare
     v_part      record;
     v_stored    bytea[];
     v_kernel    record;
-    v_read      bigint := 0;
-    v_written   bigint := 0;
-    v_unchanged bigint := 0;
-    v_changed   timestamptz := 'infinity'::timestamptz;
-    v_last      timestamptz;
 begin
-    -- A timeframe is not deleted between here and its bars.
-    lock table only bars.cmc_price_bars_multi_tf in row exclusive mode;
+    rows_read := 0;
+    rows_written := 0;
+    rows_unchanged := 0;
+    changed_from := 'infinity'::timestamptz;
+    packed := ''::bytea;
     select coalesce(array_agg(t.tf_id order by t.tf_id), '{}')
     into v_active
     from timemodel.dim_timeframe as t
@@ -101,32 +103,24 @@ begin
         into v_kernel
         from bars.ladder(p_id, v_part.tf_ids, v_first, v_part.from_ts, v_stored) as k;
 
-        perform features.replace_rows(
-            'bars.cmc_price_bars_multi_tf', p_id,
-            v_kernel.stale_tf_ids, v_kernel.stale, v_kernel.packed
-        );
-        v_read := v_read + v_kernel.rows_read;
-        v_written := v_written + v_kernel.changed;
-        v_unchanged := v_unchanged + v_kernel.unchanged;
-        v_last := greatest(v_last, v_kernel.last_ts);
+        stale_tf_ids := stale_tf_ids || v_kernel.stale_tf_ids;
+        stale := stale || v_kernel.stale;
+        packed := packed || v_kernel.packed;
+        rows_read := rows_read + v_kernel.rows_read;
+        rows_written := rows_written + v_kernel.changed;
+        rows_unchanged := rows_unchanged + v_kernel.unchanged;
+        last_ts := greatest(last_ts, v_kernel.last_ts);
         if v_kernel.changed > 0 then
-            v_changed := least(v_changed, v_part.from_ts);
+            changed_from := least(changed_from, v_part.from_ts);
         end if;
     end loop;
-    if v_active = '{}' then
-        -- Nothing is computed, so nothing can be missed, and the asset is not due for ever.
-        select max(b.ts)
-        into v_last
-        from bars.cmc_price_histories7 as b
-        where b.id = p_id;
-    end if;
-    return query
-    select v_read, v_written, v_unchanged, v_changed, v_last, features._bars_state(v_first, v_active);
+    state := features._bars_state(v_first, v_active);
+    return next;
 end
 $$;
 
-comment on function features.refresh_bars(integer, timestamptz) is
-    'Brings cmc_price_bars_multi_tf up to date for one asset from a ts on; counts, range and progress for refresh_assets.';
+comment on function features._bars_of(integer, timestamptz) is
+    'Private: what differs of one asset''s bars from a ts on, with what refresh_bars says of it.';
 
 -- Nothing is computed without a timeframe, so nothing can be missed, and no asset is due for ever:
 -- one statement says of the whole set how far its candles go.
@@ -143,12 +137,38 @@ returns table (
 language plpgsql
 volatile parallel unsafe
 as $$
+declare
+    v_one          record;
+    v_stale_ids    integer[] := array[]::integer[];
+    v_stale_tf_ids integer[] := array[]::integer[];
+    v_stale        timestamptz[] := array[]::timestamptz[];
+    v_packed       bytea := ''::bytea;
 begin
+    -- A timeframe is not deleted between here and its bars.
+    lock table only bars.cmc_price_bars_multi_tf in row exclusive mode;
     if exists (select from timemodel.dim_timeframe as t where t.is_active) then
-        return query
-        select a.id, d.*
-        from unnest(p_ids, p_froms) as a (id, from_ts)
-        cross join lateral features.refresh_bars(a.id, a.from_ts) as d;
+        for v_one in
+            select a.id, b.*
+            from unnest(p_ids, p_froms) with ordinality as a (id, from_ts, place)
+            cross join lateral features._bars_of(a.id, a.from_ts) as b
+            order by a.place
+        loop
+            v_stale_ids := v_stale_ids || array_fill(v_one.id, array[cardinality(v_one.stale)]);
+            v_stale_tf_ids := v_stale_tf_ids || v_one.stale_tf_ids;
+            v_stale := v_stale || v_one.stale;
+            v_packed := v_packed || v_one.packed;
+            id := v_one.id;
+            rows_read := v_one.rows_read;
+            rows_written := v_one.rows_written;
+            rows_unchanged := v_one.rows_unchanged;
+            changed_from := v_one.changed_from;
+            last_ts := v_one.last_ts;
+            state := v_one.state;
+            return next;
+        end loop;
+        perform features.replace_rows(
+            'bars.cmc_price_bars_multi_tf', v_stale_ids, v_stale_tf_ids, v_stale, v_packed
+        );
         return;
     end if;
     return query

@@ -1,26 +1,26 @@
--- features.refresh_emas(p_id, p_from): bring one asset's EMAs up to date, as what it did.
+-- features.refresh_emas(p_ids, p_froms): bring the EMAs of assets up to date, as what it did for each.
 --
---     select d.rows_written from features.refresh_emas(1, '-infinity') as d;
+--     select d.id, d.rows_written from features.refresh_emas('{1}', '{-infinity}') as d;
 --
--- A step of features.refresh_assets. Reads the bars from p_from on, and of each timeframe that has
+-- A step of features.refresh_assets. Each asset is worked out by itself, and what differs of all of
+-- them written at once. Reads the bars from p_from on, and of each timeframe that has
 -- one the last row before it, from which it goes on. Where a period begins with one of these bars all
 -- earlier ones are read too, for the mean that it begins with: fewer than the period has.
 --
 -- requires: functions/features/ema_kernel.sql, functions/features/replace_rows.sql
 
-create or replace function features.refresh_emas(p_id integer, p_from timestamptz)
+create or replace function features._emas_of(p_id integer, p_from timestamptz)
 returns table (
     rows_read bigint,
-    rows_written bigint,
-    rows_unchanged bigint,
-    changed_from timestamptz,
     last_ts timestamptz,
-    state bytea
+    unchanged integer,
+    stale_tf_ids integer[],
+    stale timestamptz[],
+    changed integer,
+    packed bytea
 )
 language plpgsql
-volatile parallel unsafe
--- The plan is kept for the session: one made when the table was empty must serve a full one too.
-set enable_seqscan = off
+stable parallel unsafe
 as $$
 declare
     v_periods     integer[];
@@ -36,7 +36,6 @@ declare
     v_last_ts     timestamptz;
     v_read        bigint;
     v_stored      bytea[];
-    v_kernel      record;
 begin
     -- 0: a slot that is not used.
     select array_agg(coalesce(p.period, 0) order by n.slot)
@@ -127,22 +126,66 @@ begin
       and e.tf_id = any (v_tf_ids)
       and e.time_close >= p_from;
 
-    select k.*
-    into v_kernel
+    return query
+    select v_read, v_last_ts, k.*
     from features.ema_kernel(
         p_id, array_send(v_periods), v_tf_id, v_time_close, v_close,
         array_send(v_last_tf_id), array_send(v_last_close), array_send(v_last_bar_no),
         array_send(v_last_ema), timestamptz_send(p_from), v_stored
     ) as k;
-
-    perform features.replace_rows(
-        'features.cmc_ema_multi_tf', p_id,
-        v_kernel.stale_tf_ids, v_kernel.stale, v_kernel.packed
-    );
-    return query
-    select v_read, v_kernel.changed::bigint, v_kernel.unchanged::bigint, p_from, v_last_ts, null::bytea;
 end
 $$;
 
-comment on function features.refresh_emas(integer, timestamptz) is
-    'Brings cmc_ema_multi_tf up to date for one asset from a time on; counts, range and progress for refresh_assets.';
+comment on function features._emas_of(integer, timestamptz) is
+    'Private: what differs of one asset''s EMAs from a time on.';
+
+create or replace function features.refresh_emas(p_ids integer[], p_froms timestamptz[])
+returns table (
+    id integer,
+    rows_read bigint,
+    rows_written bigint,
+    rows_unchanged bigint,
+    changed_from timestamptz,
+    last_ts timestamptz,
+    state bytea
+)
+language plpgsql
+volatile parallel unsafe
+-- The plan is kept for the session: one made when the table was empty must serve a full one too.
+set enable_seqscan = off
+as $$
+declare
+    v_one          record;
+    v_stale_ids    integer[] := array[]::integer[];
+    v_stale_tf_ids integer[] := array[]::integer[];
+    v_stale        timestamptz[] := array[]::timestamptz[];
+    v_packed       bytea := ''::bytea;
+begin
+    for v_one in
+        select a.id, a.from_ts, e.*
+        from unnest(p_ids, p_froms) with ordinality as a (id, from_ts, place)
+        cross join lateral features._emas_of(a.id, a.from_ts) as e
+        order by a.place
+    loop
+        v_stale_ids := v_stale_ids || array_fill(v_one.id, array[cardinality(v_one.stale)]);
+        v_stale_tf_ids := v_stale_tf_ids || v_one.stale_tf_ids;
+        v_stale := v_stale || v_one.stale;
+        v_packed := v_packed || v_one.packed;
+        id := v_one.id;
+        rows_read := v_one.rows_read;
+        rows_written := v_one.changed;
+        rows_unchanged := v_one.unchanged;
+        changed_from := v_one.from_ts;
+        last_ts := v_one.last_ts;
+        -- A stored row is all of the state.
+        state := null;
+        return next;
+    end loop;
+    perform features.replace_rows(
+        'features.cmc_ema_multi_tf', v_stale_ids, v_stale_tf_ids, v_stale, v_packed
+    );
+end
+$$;
+
+comment on function features.refresh_emas(integer[], timestamptz[]) is
+    'Brings cmc_ema_multi_tf up to date for assets, each from a time on; counts, range and progress for refresh_assets.';

@@ -25,9 +25,12 @@ volatile parallel unsafe
 set enable_seqscan = off
 as $$
 declare
+    v_rule   features.dim_features := (
+        select f from features.dim_features as f where f.feature_type = 'returns'
+    );
     -- 340 sessions: enough for 252 values of the 30-session return and one more, with some gaps.
     v_starts timestamptz[] := array(
-        select a.from_ts - interval '8160 hours' * 7 / s.trading_days_per_week
+        select a.from_ts - interval '24 hours' * (greatest(v_rule.look_back, 252) + 88) * 7 / s.trading_days_per_week
         from unnest(p_ids, p_froms) with ordinality as a (id, from_ts, place)
         join bars.dim_assets as i using (id)
         join timemodel.dim_sessions as s using (session_id)
@@ -100,10 +103,11 @@ begin
         into v_kernel
         from features.returns_kernel(
             p_ids, v_read.calendars, v_read.sessions, v_read.ts, v_read.close,
-            v_read.is_whole, array_send(v_read.after_ts), v_stored
+            v_read.is_whole, array_send(v_read.after_ts), v_stored,
+            v_rule.look_back, v_rule.outlier_sigmas, v_rule.outlier_fence
         ) as k;
         exit when v_kernel.incomplete = '{}';
-        -- Young assets, or gaps that spread 252 values over more candles.
+        -- Young assets, or gaps that spread the values over more candles.
         v_starts := array(
             select case when a.id = any (v_kernel.incomplete) then '-infinity' else a.start_ts end
             from unnest(p_ids, v_starts) with ordinality as a (id, start_ts, place)

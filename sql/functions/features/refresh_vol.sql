@@ -1,15 +1,16 @@
--- features.refresh_vol(p_id, p_from): bring one asset's volatilities up to date, as what it did.
+-- features.refresh_vol(p_ids, p_froms): bring the volatilities of assets up to date, as what it did for each.
 --
---     select d.rows_written from features.refresh_vol(1, '-infinity') as d;
+--     select d.id, d.rows_written from features.refresh_vol('{1}', '{-infinity}') as d;
 --
--- A step of features.refresh_assets, as features.refresh_returns is. Windows are read again; the
--- ATR goes on from the stored row of the last candle before p_from, which is all of its state.
+-- A step of features.refresh_assets, as features.refresh_returns is. Windows are read again; an
+-- ATR goes on from the stored row of the last candle before its from, which is all of its state.
 --
 -- requires: functions/features/vol_kernel.sql, functions/features/replace_rows.sql
 -- requires: functions/features/sessions_between.sql
 
-create or replace function features.refresh_vol(p_id integer, p_from timestamptz)
+create or replace function features.refresh_vol(p_ids integer[], p_froms timestamptz[])
 returns table (
+    id integer,
     rows_read bigint,
     rows_written bigint,
     rows_unchanged bigint,
@@ -19,71 +20,122 @@ returns table (
 )
 language plpgsql
 volatile parallel unsafe
+-- The plan is kept for the session: one made when the table was empty must serve a full one too.
+set enable_seqscan = off
 as $$
 declare
+    v_rule   features.dim_features := (
+        select f from features.dim_features as f where f.feature_type = 'volatility'
+    );
     -- 420 days: enough for 273 candles of any exchange, which scores over 252 windows of 20 need.
-    v_start    timestamptz := p_from - interval '10080 hours';
-    v_year     integer;
-    v_after    timestamptz;
-    v_candles  record;
-    v_atr      double precision;
-    v_stored   bytea[];
-    v_kernel   record;
+    v_starts timestamptz[] := array(
+        select a.from_ts - interval '24 hours' * (greatest(v_rule.look_back, 126) + 28) * 1.5
+        from unnest(p_froms) with ordinality as a (from_ts, place)
+        order by a.place
+    );
+    v_least  timestamptz;
+    v_read   record;
+    v_stored bytea[];
+    v_kernel record;
 begin
-    select s.annualisation_days
-    into v_year
-    from bars.dim_assets as a
-    join timemodel.dim_sessions as s on s.session_id = a.session_id
-    where a.id = p_id;
-
     loop
-        -- As in refresh_returns, rows after the last candle before p_from may come, change or go.
+        -- As in refresh_returns: the bound, and that rows after the last candle before from_ts may
+        -- come, change or go.
+        v_least := (select min(a.start_ts) from unnest(v_starts) as a (start_ts));
+        with candles as materialized (
+            select a.id, a.start_ts, i.session_id, c.*
+            from unnest(p_ids, p_froms, v_starts) as a (id, from_ts, start_ts)
+            join bars.dim_assets as i on i.id = a.id
+            cross join lateral (
+                select
+                    array_send(array_agg(b.ts)) as ts,
+                    array_send(array_agg(b.open)) as open,
+                    array_send(array_agg(b.high)) as high,
+                    array_send(array_agg(b.low)) as low,
+                    array_send(array_agg(b.close)) as close,
+                    coalesce(max(b.ts) filter (where b.ts < a.from_ts), '-infinity') as after_ts,
+                    min(b.ts) as first_ts,
+                    max(b.ts) as last_ts,
+                    count(*) as candles
+                from bars.cmc_price_histories7 as b
+                where b.id = a.id
+                  and b.ts >= a.start_ts
+                  and b.ts >= v_least
+            ) as c
+        ),
+
+        calendars as (
+            select
+                c.session_id,
+                row_number() over (order by c.session_id)::integer as place,
+                array_send(features.sessions_between(c.session_id, min(c.first_ts), max(c.last_ts))) as sessions
+            from candles as c
+            group by c.session_id
+        )
+
         select
-            array_send(features.sessions_between(p_id, min(b.ts), max(b.ts))) as sessions,
-            array_send(array_agg(b.ts order by b.ts)) as ts,
-            array_send(array_agg(b.open order by b.ts)) as open,
-            array_send(array_agg(b.high order by b.ts)) as high,
-            array_send(array_agg(b.low order by b.ts)) as low,
-            array_send(array_agg(b.close order by b.ts)) as close,
-            coalesce(max(b.ts) filter (where b.ts < p_from), '-infinity') as after,
-            count(*) as read
-        into v_candles
-        from bars.cmc_price_histories7 as b
-        where b.id = p_id
-          and b.ts >= v_start;
-        v_after := v_candles.after;
+            array_agg(d.annualisation_days order by c.id) as years,
+            array_agg(k.place order by c.id) as calendars,
+            (select array_agg(s.sessions order by s.place) from calendars as s) as sessions,
+            array_agg(c.ts order by c.id) as ts,
+            array_agg(c.open order by c.id) as open,
+            array_agg(c.high order by c.id) as high,
+            array_agg(c.low order by c.id) as low,
+            array_agg(c.close order by c.id) as close,
+            array_agg(c.after_ts order by c.id) as after_ts,
+            array_agg(c.start_ts = '-infinity' order by c.id) as is_whole,
+            array_agg(c.candles order by c.id) as candles,
+            array_agg((
+                select v.atr_14
+                from features.cmc_vol_daily as v
+                where v.id = c.id
+                  and v.ts = c.after_ts
+            ) order by c.id) as atr
+        into v_read
+        from candles as c
+        join calendars as k using (session_id)
+        join timemodel.dim_sessions as d using (session_id);
 
-        select v.atr_14
-        into v_atr
-        from features.cmc_vol_daily as v
-        where v.id = p_id
-          and v.ts = v_after;
-
-        select array_agg(record_send(v))
+        select array_agg(s.record)
         into v_stored
-        from features.cmc_vol_daily as v
-        where v.id = p_id
-          and v.ts > v_after;
+        from unnest(p_ids, v_read.after_ts) as a (id, after_ts)
+        cross join lateral (
+            select record_send(v) as record
+            from features.cmc_vol_daily as v
+            where v.id = a.id
+              and v.ts > a.after_ts
+            -- Keeps it a search for each asset: a join of an empty table is planned as a scan of it.
+            offset 0
+        ) as s;
 
         select k.*
         into v_kernel
         from features.vol_kernel(
-            p_id, v_year, v_candles.sessions, v_candles.ts,
-            v_candles.open, v_candles.high, v_candles.low, v_candles.close,
-            v_start = '-infinity', timestamptz_send(v_after), v_atr, v_stored
+            p_ids, v_read.years, v_read.calendars, v_read.sessions, v_read.ts,
+            v_read.open, v_read.high, v_read.low, v_read.close,
+            v_read.is_whole, array_send(v_read.after_ts), v_read.atr, v_stored,
+            v_rule.null_policy, v_rule.look_back, v_rule.outlier_sigmas, v_rule.outlier_fence
         ) as k;
-        exit when v_kernel.complete;
-        -- A young asset, or gaps that spread 273 candles over more days.
-        v_start := '-infinity';
+        exit when v_kernel.incomplete = '{}';
+        -- Young assets, or gaps that spread the candles over more days.
+        v_starts := array(
+            select case when a.id = any (v_kernel.incomplete) then '-infinity' else a.start_ts end
+            from unnest(p_ids, v_starts) with ordinality as a (id, start_ts, place)
+            order by a.place
+        );
     end loop;
 
-    perform features.replace_rows('features.cmc_vol_daily', p_id, v_kernel.stale, v_kernel.packed);
+    perform features.replace_rows(
+        'features.cmc_vol_daily', v_kernel.stale_ids, v_kernel.stale, v_kernel.packed
+    );
     return query
     select
-        v_candles.read, v_kernel.changed::bigint, v_kernel.unchanged::bigint,
-        v_after, v_kernel.last_ts, null::bytea;
+        a.id, a.rows_read, a.changed::bigint, a.unchanged::bigint, a.after_ts, a.last_ts, null::bytea
+    from unnest(
+        p_ids, v_read.candles, v_kernel.changed, v_kernel.unchanged, v_read.after_ts, v_kernel.last_ts
+    ) as a (id, rows_read, changed, unchanged, after_ts, last_ts);
 end
 $$;
 
-comment on function features.refresh_vol(integer, timestamptz) is
-    'Brings cmc_vol_daily up to date for one asset from a ts on; counts, range and progress for refresh_assets.';
+comment on function features.refresh_vol(integer[], timestamptz[]) is
+    'Brings cmc_vol_daily up to date for assets, each from a ts on; counts, range and progress for refresh_assets.';

@@ -1,7 +1,7 @@
 -- features.replace_rows(p_target, p_id|p_stale_ids, [p_stale_tf_ids,] p_stale, p_packed): put packed rows where stale ones are, as void.
 --
 --     perform features.replace_rows('features.cmc_returns_daily', k.stale_ids, k.stale, k.packed);
---     perform features.replace_rows('features.cmc_ema_multi_tf', 1, k.stale_tf_ids, k.stale, k.packed);
+--     perform features.replace_rows('features.cmc_ema_multi_tf', stale_ids, stale_tf_ids, stale, packed);
 --
 -- The way out of every kernel: a row that changed is among the stale keys and the packed rows,
 -- one that is new or gone in one of them. COPY has no conflict clause, so the stale go first.
@@ -62,7 +62,7 @@ comment on function features.replace_rows(regclass, integer[], timestamptz[], by
 -- The keys' time has bounds of its own, because only they leave partitions out.
 create or replace function features.replace_rows(
     p_target regclass,
-    p_id integer,
+    p_stale_ids integer[],
     p_stale_tf_ids integer[],
     p_stale timestamptz[],
     p_packed bytea
@@ -75,12 +75,12 @@ begin
     if p_stale <> '{}' then
         execute format(
             'delete from %s as r'
-            ' using unnest($2, $3) as s (tf_id, time_close)'
-            ' where r.id = $1 and r.tf_id = s.tf_id and r.time_close = s.time_close'
+            ' using unnest($1, $2, $3) as s (id, tf_id, time_close)'
+            ' where r.id = s.id and r.tf_id = s.tf_id and r.time_close = s.time_close'
             ' and r.time_close between $4 and $5',
             p_target
         )
-        using p_id, p_stale_tf_ids, p_stale,
+        using p_stale_ids, p_stale_tf_ids, p_stale,
             (select min(s.ts) from unnest(p_stale) as s (ts)),
             (select max(s.ts) from unnest(p_stale) as s (ts));
     end if;
@@ -90,5 +90,5 @@ begin
 end
 $$;
 
-comment on function features.replace_rows(regclass, integer, integer[], timestamptz[], bytea) is
-    'Deletes the rows of one asset with the stale keys of timeframe and time_close, and appends the packed ones.';
+comment on function features.replace_rows(regclass, integer[], integer[], timestamptz[], bytea) is
+    'Deletes the rows with the stale keys of asset, timeframe and time_close, and appends the packed ones.';

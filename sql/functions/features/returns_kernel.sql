@@ -1,7 +1,7 @@
 -- features.returns_kernel(...): returns of a set of assets from packed candles, as packed rows that differ.
 --
 --     select k.*
---     from features.returns_kernel('{7}', '{1}', array[sessions], array[ts], array[close], '{t}', after, stored) as k;
+--     from features.returns_kernel('{7}', '{1}', array[sessions], array[ts], array[close], '{t}', after, stored, 252, 4, 1.5) as k;
 --
 -- p_ids are in order; of each asset stands at its place: p_calendars, which of p_sessions holds its
 -- scheduled sessions; p_ts and p_close, its candles; p_whole and p_after (of array_send). Each of
@@ -10,10 +10,10 @@
 -- than p_after and compared with p_stored (record_send of the table's rows later than that), bit for bit.
 --
 -- A return over n compares with the session n scheduled sessions earlier, null when either has no
--- candle. z is (x - mean) / sample deviation of the last 252 values that are not null, x included;
--- null before there are 252, or when the deviation is 0. An outlier is compared with the 252
--- before it: more than 4 sample deviations from their mean, or more than 1.5 interquartile ranges
--- outside their quartiles (percentile_cont). Sessions without a candle have a row, null and flagged.
+-- candle. z is (x - mean) / sample deviation of the last p_look_back values that are not null, x included;
+-- null before there are so many, or when the deviation is 0. An outlier is compared with as many
+-- before it: more than p_sigmas sample deviations from their mean, or more than p_fence interquartile
+-- ranges outside their quartiles (percentile_cont). Sessions without a candle have a row, null and flagged.
 --
 -- Every value depends on its own window alone, whatever is computed beside it (indicators.series).
 -- No recurrence, so no state: the candles before p_after are read again. p_whole says that there
@@ -32,6 +32,9 @@ create or replace function features.returns_kernel(
     p_whole boolean[],
     p_after bytea,
     p_stored bytea[],
+    p_look_back integer,
+    p_sigmas double precision,
+    p_fence double precision,
     out incomplete integer[],
     out last_ts timestamptz[],
     out unchanged integer[],
@@ -47,7 +50,6 @@ import numpy as np
 
 SPANS = (1, 3, 5, 7, 14, 21, 30, 63, 126, 252)
 SCORED = (1, 7, 30)
-WINDOW = 252
 
 plpy.execute("select db.packing(), indicators.series(), features.daily()")
 packing, series, daily = GD["packing"], GD["series"], GD["daily"]
@@ -88,7 +90,9 @@ def columns(ids, sessions, close, begin, ratio, fresh):
     score = []
     flags = [], []
     for span in SCORED:
-        scored = series.scores(returns[SPANS.index(span)], places, WINDOW, begin)
+        scored = series.scores(
+            returns[SPANS.index(span)], places, p_look_back, p_sigmas, p_fence, begin
+        )
         z, far, fenced, judged = (each[chosen] for each in scored)
         score.append((packing.FLOAT, z, ~np.isnan(z)))
         flags[0].append((packing.BOOLEAN, far, judged))
@@ -152,7 +156,7 @@ with np.errstate(all="ignore"):
         id_
         for id_, whole, first, at in zip(p_ids, p_whole, firsts, begins)
         if not whole
-        and (first < max(SPANS) or (scored[:, at : at + first].sum(axis=1) < WINDOW).any())
+        and (first < max(SPANS) or (scored[:, at : at + first].sum(axis=1) < p_look_back).any())
     ]
     if incomplete:
         return incomplete, [], [], [], [], [], None
@@ -181,5 +185,6 @@ return (
 $$;
 
 comment on function features.returns_kernel(
-    integer[], integer[], bytea[], bytea[], bytea[], boolean[], bytea, bytea[]
+    integer[], integer[], bytea[], bytea[], bytea[], boolean[], bytea, bytea[],
+    integer, double precision, double precision
 ) is 'Daily returns of assets: the keys of stored rows that are stale, and the rows that take their place.';

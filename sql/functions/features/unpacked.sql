@@ -37,6 +37,11 @@ def boolean(at, length):
     return "t" if p_packed[at] else "f"
 
 
+def text(at, length):
+    found = str(p_packed[at : at + length], "utf-8")
+    return '"' + found.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def numbers(at, length):
     """An array of one dimension: 20 bytes, then length and value of each."""
     found, end = [], at + length

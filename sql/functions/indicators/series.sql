@@ -27,8 +27,6 @@ from types import SimpleNamespace
 
 import numpy as np
 
-SIGMAS = 4
-FENCE = 1.5
 # Windows are laid out so many, or so many numbers, at a time: they stay in the processor's cache.
 BLOCK = 128
 NUMBERS = 32768
@@ -100,13 +98,13 @@ def moments(values, first, window):
     return averages, np.sqrt(deviations / (window - 1))
 
 
-def beyond(values, lower, upper):
+def beyond(values, lower, upper, fence):
     """Whether values lie outside the fences of their quartiles."""
-    reach = FENCE * (upper - lower)
+    reach = fence * (upper - lower)
     return (values < lower - reach) | (values > upper + reach)
 
 
-def outside(values, first, window):
+def outside(values, first, window, fence):
     """Whether the values asked for lie outside the fences of the windows before them."""
     places = asked(values, first)
     judged = values[places]
@@ -126,7 +124,7 @@ def outside(values, first, window):
     inner = np.sort(windows[starts[centres]], axis=1)[:, [low + 1 + near, high - near]]
     centre = np.repeat(np.arange(len(centres)), 2 * near)[: len(judged)]
     far = np.abs(places - places[centres[centre]]) > near
-    doubtful = np.flatnonzero(far | beyond(judged, *inner[centre].T))
+    doubtful = np.flatnonzero(far | beyond(judged, *inner[centre].T, fence))
     for at in range(0, len(doubtful), BLOCK):
         part = doubtful[at : at + BLOCK]
         below, lower, upper, above = np.sort(windows[starts[part]], axis=1)[
@@ -136,17 +134,18 @@ def outside(values, first, window):
             judged[part],
             below + low_part * (lower - below),
             upper + high_part * (above - upper),
+            fence,
         )
     return found
 
 
-def scores(values, first, window, begin=None):
+def scores(values, first, window, sigmas, fence, begin=None):
     """The z-scores, and the two outlier flags with where they are known, of the places asked for.
 
     Of the values that are not nan. z is (x - mean) / sample deviation of the last `window` values, x
     included: nan before there are so many, or when the deviation is 0. An outlier is compared with
-    the `window` values before it: more than 4 sample deviations from their mean, or more than 1.5
-    interquartile ranges outside their quartiles (percentile_cont). Where several series are laid one
+    the `window` values before it: more than `sigmas` sample deviations from their mean, or more than
+    `fence` interquartile ranges outside their quartiles (percentile_cont). Where several series are laid one
     after the other, `begin` has the first place of its own for each place.
     """
     known = ~np.isnan(values)
@@ -175,8 +174,8 @@ def scores(values, first, window, begin=None):
     z[rows[scored]] = score
 
     at = place[later - 1]
-    far[rows[later]] = np.abs(values[later] - mean[at]) > SIGMAS * deviation[at]
-    fenced[rows[later]] = outside(values, later, window)
+    far[rows[later]] = np.abs(values[later] - mean[at]) > sigmas * deviation[at]
+    fenced[rows[later]] = outside(values, later, window, fence)
     judged[rows[later]] = True
     return z, far, fenced, judged
 

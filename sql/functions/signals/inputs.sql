@@ -10,7 +10,7 @@
 -- Runs as ta_lab2_research: it may read what is published and the as-of functions, and no other table.
 --
 -- requires: functions/features/as_of.sql, functions/regimes/policy.sql
--- requires: functions/features/ema_as_of.sql, functions/regimes/daily_as_of.sql
+-- requires: functions/features/ema_rows_as_of.sql, functions/regimes/daily_as_of.sql
 
 grant execute on function regimes.policy(text[]) to ta_lab2_research;
 
@@ -92,7 +92,7 @@ begin
             ', ',
             'feature as materialized (select f.* from features.as_of($1, p_known_at => $5) as f)',
             case when v_has_emas then
-                'ema as materialized (select e.* from features.ema_as_of($1[1], array[$4], $5) as e)'
+                'ema as materialized (select e.* from features.ema_rows_as_of($1[1], array[$4], $5) as e)'
             end,
             case when p_setups then
                 'regime as materialized (select r.* from regimes.daily_as_of($1[1], $5) as r)'

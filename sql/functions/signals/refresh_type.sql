@@ -252,7 +252,7 @@ begin
         array_agg(i.atr_14 order by i.id) as atr_14,
         array_agg(i.parkinson_20 order by i.id) as parkinson_20,
         case when v_due.with_setups then array_agg(i.setups order by i.id) end as setups,
-        case when v_due.own is not null then array_agg(i.own order by i.id) end as own
+        array_agg(i.own order by i.id) filter (where i.own <> '{}') as own
     into v_read
     from signals.inputs(
         p_ids, v_due.froms, coalesce(v_due.bars, 1), coalesce(v_due.own, '{}'), coalesce(v_due.with_setups, false)

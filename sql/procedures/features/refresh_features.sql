@@ -1,8 +1,9 @@
--- refresh_features(p_asset_ids, p_steps, p_rebuild, p_dry_run, p_verb): bring every asset's features up to date, a commit per batch.
+-- refresh_features(p_asset_ids, p_steps, p_indicators, p_rebuild, p_dry_run, p_verb): bring every asset's features up to date, a commit per batch.
 --
 --     call refresh_features();                        -- what pg_cron runs
 --     call refresh_features(p_asset_ids => '{1,1027}');
 --     call refresh_features(p_steps => '{returns}');  -- these steps, the others stay due
+--     call refresh_features(p_indicators => '{RSI,macd_12_26_9}');  -- their columns, all else stays due
 --     call refresh_features(p_dry_run => true);       -- says what is due, writes nothing
 --     call refresh_features(p_rebuild => true);       -- works everything out anew
 --
@@ -14,6 +15,8 @@
 -- news and are worked out together. One that fails takes nothing of the others along: they are
 -- then done one by one, each in a sub-transaction.
 -- A step is a row of features.computations(). One that is left out keeps its rows and stays due.
+-- Chosen indicators are kinds or columns (features.chosen_indicators). Their columns are brought up to date and
+-- nothing is recorded of it, so the next refresh of all ends in the same bits (features.refresh_chosen).
 -- A rebuild writes the rows that differ, like any refresh: none, unless somebody changed them.
 -- Steps: once, add the columns of new indicators, close runs that died and begin this one; per asset,
 -- which writes asset tables only; once, look for findings in what changed (features.refresh_findings);
@@ -25,6 +28,7 @@
 -- requires: functions/features/fingerprints.sql, functions/features/prepare_indicators.sql
 -- requires: functions/features/refresh_batches.sql, functions/features/refresh_assets.sql
 -- requires: functions/features/refresh_candidates.sql, functions/features/of_steps.sql
+-- requires: functions/features/chosen_indicators.sql, functions/features/refresh_chosen.sql
 -- requires: functions/features/record_refresh_event.sql, functions/features/refresh_findings.sql
 -- requires: functions/features/close_refresh.sql, functions/observability/start_run.sql
 -- requires: functions/observability/abandoned_runs.sql, functions/observability/correlation_id.sql
@@ -64,6 +68,7 @@ create or replace function features._refresh_and_record(
     p_ids integer[],
     p_rebuild boolean,
     p_fingerprints jsonb,
+    p_chosen integer[],
     p_verb text
 )
 returns bigint
@@ -88,7 +93,15 @@ begin
             coalesce(sum(c.rows_written), 0)::bigint as rows_written,
             coalesce(sum(c.rows_unchanged), 0)::bigint as rows_unchanged
         from unnest(p_ids) as a (id)
-        left join features.refresh_assets(p_ids, p_rebuild, p_fingerprints, p_verb) as c on c.id = a.id
+        left join (
+            select r.id, r.rows_read, r.rows_written, r.rows_unchanged
+            from features.refresh_assets(p_ids, p_rebuild, p_fingerprints, p_verb) as r
+            where p_chosen is null
+            union all
+            select r.id, r.rows_read, r.rows_written, r.rows_unchanged
+            from features.refresh_chosen(p_ids, p_rebuild, p_fingerprints, p_chosen) as r
+            where p_chosen is not null
+        ) as c on c.id = a.id
         group by a.id
     ) as c;
     perform features.record_refresh_event(
@@ -98,12 +111,13 @@ begin
 end
 $$;
 
-comment on function features._refresh_and_record(uuid, integer[], boolean, jsonb, text) is
-    'Private: refreshes assets together and keeps how they fared; the number of rows written.';
+comment on function features._refresh_and_record(uuid, integer[], boolean, jsonb, integer[], text) is
+    'Private: refreshes assets together, or chosen indicators of them, and keeps how they fared; the number of rows written.';
 
 create or replace procedure public.refresh_features(
     p_asset_ids integer[] default null,
     p_steps text[] default null,
+    p_indicators text[] default null,
     p_rebuild boolean default false,
     p_dry_run boolean default false,
     p_verb text default 'refresh_features'
@@ -117,6 +131,8 @@ declare
     v_run          uuid;
     v_ids          integer[];
     v_fingerprints jsonb;
+    v_steps        text[] := p_steps;
+    v_chosen       integer[];
     v_batch        integer[];
     v_mine         integer[];
     v_singly       integer[];
@@ -131,15 +147,25 @@ declare
     v_told_at      timestamptz := v_started;
     v_finding      record;
 begin
+    if p_indicators is not null then
+        if p_steps is not null or p_verb <> 'refresh_features' then
+            raise exception 'steps and indicators can''t be chosen together'
+                using errcode = 'TA422',
+                      detail = 'p_indicators is a part of the step indicators and no other.',
+                      hint = 'Give one of them, or call refresh_features() twice.';
+        end if;
+        v_chosen := features.chosen_indicators(p_indicators);
+        v_steps := '{indicators}';
+    end if;
     if p_dry_run then
-        perform features._announce_candidates(p_asset_ids, p_steps, p_rebuild, p_verb);
+        perform features._announce_candidates(p_asset_ids, v_steps, p_rebuild, p_verb);
         return;
     end if;
     v_ids := features.assets_to_refresh(p_asset_ids, p_verb);
     if p_verb = 'refresh_features' then
         perform features.prepare_indicators();
     end if;
-    v_fingerprints := features.of_steps(features.fingerprints(p_verb), p_steps);
+    v_fingerprints := features.of_steps(features.fingerprints(p_verb), v_steps);
     commit;
     begin
         perform features.close_refresh(r.run_id, p_abandoned => true)
@@ -174,7 +200,7 @@ begin
         if cardinality(v_mine) > 1 then
             begin
                 v_rows := v_rows + features._refresh_and_record(
-                    v_run, v_mine, p_rebuild, v_fingerprints, p_verb
+                    v_run, v_mine, p_rebuild, v_fingerprints, v_chosen, p_verb
                 );
                 v_singly := '{}';
             exception when others then
@@ -187,7 +213,7 @@ begin
             v_began := clock_timestamp();
             begin
                 v_rows := v_rows + features._refresh_and_record(
-                    v_run, array[v_id], p_rebuild, v_fingerprints, p_verb
+                    v_run, array[v_id], p_rebuild, v_fingerprints, v_chosen, p_verb
                 );
             exception when others then
                 -- PL/Python puts the name of its exception before the message; the code says it.
@@ -234,5 +260,5 @@ begin
 end
 $$;
 
-comment on procedure public.refresh_features(integer[], text[], boolean, boolean, text) is
-    'Refreshes features for the given assets and steps (all by default), committing after each batch; a dry run writes nothing.';
+comment on procedure public.refresh_features(integer[], text[], text[], boolean, boolean, text) is
+    'Refreshes features for the given assets, steps or indicators (all by default), committing after each batch; a dry run writes nothing.';

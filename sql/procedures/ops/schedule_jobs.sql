@@ -3,11 +3,12 @@
 --     call schedule_jobs();                    -- refresh_all every day at 00:10 UTC, intraday bars every hour
 --     call schedule_jobs('*/30 * * * *');      -- every half hour
 --
--- Repeating it changes nothing but the schedules; a job of features alone, which there once was, goes. A command is exactly one CALL:
--- anything beside it in the same string would forbid the procedure to commit.
+-- Every night, at 01:40 UTC, records of observability that are older than 90 days go (observability.prune).
+-- Repeating it changes nothing but the schedules; a job of features alone, which there once was, goes. A command is exactly one statement:
+-- anything beside a CALL in the same string would forbid the procedure to commit.
 --
 -- requires: functions/ops/cron_schema.sql, procedures/ops/refresh_all.sql
--- requires: procedures/bars/refresh_intraday.sql
+-- requires: procedures/bars/refresh_intraday.sql, functions/observability/prune.sql
 
 create or replace procedure public.schedule_jobs(
     p_schedule text default '10 0 * * *',
@@ -27,7 +28,8 @@ begin
         from (
             values
                 (''ta_lab2 refresh_all'', $1, ''CALL refresh_all()''),
-                (''ta_lab2 refresh_intraday'', $2, ''CALL refresh_intraday()'')
+                (''ta_lab2 refresh_intraday'', $2, ''CALL refresh_intraday()''),
+                (''ta_lab2 prune'', ''40 1 * * *'', ''select observability.prune(''''90 days'''')'')
         ) as j (name, schedule, command)
     ', v_cron)
     using p_schedule, p_intraday;
@@ -41,4 +43,4 @@ end
 $$;
 
 comment on procedure public.schedule_jobs(text, text) is
-    'Puts refresh_all and refresh_intraday on pg_cron as ta_lab2_app, by default daily at 00:10 UTC and five past every hour.';
+    'Puts refresh_all, refresh_intraday and a nightly prune on pg_cron as ta_lab2_app, by default daily at 00:10 UTC and five past every hour.';

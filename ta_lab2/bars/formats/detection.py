@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
@@ -141,8 +141,10 @@ class PriceFile:
             or (b" " in text and _spaced(self.format.delimiter).search(text))
         ):
             return None
-        cells = len(self.format.header) - 1
-        if {line.count(delimiter) for line in text.split(b"\n")} != {cells}:
+        # What is left of each line are its delimiters: as many as the header's.
+        left = text.translate(None, _all_but(self.format.delimiter)) + b"\n"
+        line = delimiter * (len(self.format.header) - 1) + b"\n"
+        if left != line * (len(left) // len(line)):
             return None
         return text.decode("ascii")
 
@@ -195,6 +197,12 @@ class PriceFile:
                 fault,
                 [] if fault else [cells[at].strip() for at in places],
             )
+
+
+@cache
+def _all_but(delimiter: str) -> bytes:
+    """Return the bytes that neither part cells nor lines."""
+    return bytes(set(range(256)) - {*delimiter.encode(), ord("\n")})
 
 
 @cache
@@ -378,11 +386,11 @@ def _shared(moments: Sequence[datetime]) -> str | None:
 
 def _within(moments: Sequence[datetime]) -> datetime | None:
     """Return a time that shows that bars are no UTC days, None if most of them are."""
-    within = [at for at in moments if at.time().replace(microsecond=0) not in _ENDS]
+    within = [at for at in moments if (at.hour, at.minute, at.second) not in _ENDS]
     return within[0] if within and 2 * len(within) >= len(moments) else None
 
 
-_ENDS: Final = (time(0, 0), time(23, 59, 59))
+_ENDS: Final = ((0, 0, 0), (23, 59, 59))
 
 
 def _of_weeks_or_months(moments: Sequence[datetime]) -> str | None:

@@ -15,6 +15,13 @@ UNITS: Final = {
     "ms": re.compile(r"[1-9]\d{11,12}(\.0+)?", re.ASCII),
     "us": re.compile(r"[1-9]\d{14,15}(\.0+)?", re.ASCII),
 }
+#: Any of them; the group that matches is the key of UNITS.
+_ANY: Final = re.compile(
+    "|".join(
+        f"(?P<{name}>{pattern.pattern.replace('(', '(?:')})" for name, pattern in UNITS.items()
+    ),
+    re.ASCII,
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LENGTHS: Final = {
     "s": timedelta(seconds=1),
@@ -25,7 +32,8 @@ _LENGTHS: Final = {
 
 def unit(text: str) -> str | None:
     """Return how a time is written, a key of UNITS; None if it is none."""
-    return next((name for name, pattern in UNITS.items() if pattern.fullmatch(text)), None)
+    found = _ANY.fullmatch(text)
+    return found.lastgroup if found else None
 
 
 def moment(text: str) -> datetime | None:
@@ -39,6 +47,8 @@ def moment(text: str) -> datetime | None:
             plain = text.removesuffix("Z").removesuffix("+00:00")
             whole, _, fraction = plain.partition(".")
             parsed = datetime.fromisoformat(whole).replace(tzinfo=UTC)
+            if not fraction:
+                return parsed
             return parsed + timedelta(microseconds=int(fraction.ljust(6, "0")))
         return _EPOCH + int(text.partition(".")[0]) * _LENGTHS[written]
     except (ValueError, OverflowError):

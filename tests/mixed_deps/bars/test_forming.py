@@ -28,7 +28,7 @@ def forming(conn, tf, at, asset=1):
 def market(tx):
     """Days 0 to 59, without every eleventh, and their bars."""
     contract.put(tx, 1, contract.history(60))
-    tx.execute("select features.refresh_bars(1, '-infinity')")
+    tx.execute("select features.refresh_bars('{1}', '{-infinity}')")
     return tx
 
 

@@ -148,7 +148,9 @@ BAD = {
     "2020-01-02,BTC,-1,3,0.5,2,10": "price not positive",
     "2020-01-02,BTC,1,1.5,0.5,2,10": "high is not the highest",
     "2020-01-02,BTC,1,0.1,0.5,2,10": "high is not the highest",
+    "2020-01-02,BTC,1,1.5,2,1.2,10": "high is not the highest",
     "2020-01-02,BTC,1,3,1.5,2,10": "low is not the lowest",
+    "2020-01-02,BTC,2,3,1.5,1,10": "low is not the lowest",
     "2020-01-02,BTC,1,3,0.5,2,many": "volume unparsable",
     "2020-01-02,BTC,1,3,0.5,2,-1": "volume not a number from 0",
     "2020-01-02,BTC,1,3,0.5,2,NaN": "volume not a number from 0",
@@ -177,6 +179,43 @@ def test_a_bad_line_is_kept_with_its_reason_and_the_others_are_loaded(tx, tmp_pa
 def test_a_bad_line_of_an_export_is_kept_with_its_reason(tx, tmp_path, row, reason):
     assert load(tx, prices.export(tmp_path, row)) == only(rejected=1)
     assert reasons(tx) == [(2, reason)]
+
+
+def test_a_bad_line_among_many_has_its_own_number_and_text(tx, tmp_path):
+    rows = [f"{prices.day(number)},BTC,1,3,0.5,{1 + number / 1000},10" for number in range(200)]
+    rows[150] = f"{prices.day(150)},BTC,1,3,0.5,two,10"
+    assert load(tx, prices.daily(tmp_path, *rows)) == only(loaded=199, rejected=1)
+    assert tx.execute("select r.line, r.raw, r.reason from bars.price_rejects as r").fetchall() == [
+        (152, rows[150], "price unparsable")
+    ]
+    closes = [1 + number / 1000 for number in range(200) if number != 150]
+    assert [candle[4] for candle in stored(tx)] == closes
+
+
+def test_a_load_that_began_earlier_and_comes_later_is_stamped_later(own_db, tmp_path):
+    with psycopg.connect(own_db) as early, psycopg.connect(own_db) as late:
+        early.execute("select now()")
+        load(late, prices.daily(tmp_path, GOOD))
+        late.commit()
+        again = prices.daily(tmp_path, GOOD, "2020-01-02,BTC,1,3,0.5,2,10")
+        assert load(early, again) == only(loaded=1, unchanged=1)
+        early.commit()
+        assert late.execute(
+            "select count(distinct p.recorded_at) from bars.cmc_price_histories7 as p"
+        ).fetchone() == (2,)
+
+
+@pytest.mark.parametrize("day", ["2020-01-1 ", " 200-01-02"])
+def test_a_date_that_only_the_database_would_understand_is_none(tx, day):
+    number = uuid4()
+    cells = ("1", "3", "0.5", "2")
+    columns = ("day", "open", "high", "low", "close")
+    queries.stage(
+        tx, number, columns, [(1, day, None, (day, *cells)), (2, "", None, ("2020-01-03", *cells))]
+    )
+    tx.execute("select bars.load_staged_prices(%s, 'f', 1, 'bitcoin', '{}')", (number,))
+    assert reasons(tx) == [(1, "date unparsable")]
+    assert [candle[0] for candle in stored(tx)] == ["2020-01-03 23:59:59.999+00"]
 
 
 def test_a_rejected_line_stays_known_after_the_file_was_mended(tx, tmp_path):

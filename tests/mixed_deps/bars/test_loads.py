@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
@@ -85,6 +86,25 @@ def test_a_load_is_a_row_that_says_what_became_of_the_file(conn, load):
     assert conn.execute("select distinct r.load from bars.price_rejects as r").fetchall() == [
         (done.load,)
     ]
+
+
+def test_every_count_of_a_load_is_kept_in_its_row(conn, load):
+    load(row(0), row(1))
+    own = load(row(0, 3), row(1), row(2), f"{datetime.now(UTC):%Y-%m-%d},BTC,1,3,0.5,2,10", "x")
+    other = load(row(0, 9), row(1), row(2), row(3), source="exchange")
+    for done in (own, other):
+        kept = conn.execute(
+            """
+            select l.loaded, l.unchanged, l.revised, l.rejected, l.forming,
+                l.other_source, l.other_differing, l.other_new
+            from bars.loads as l
+            where l.load = %s
+            """,
+            (done.load,),
+        ).fetchone()
+        assert Counts(*kept) == done.counts
+    assert own.counts == only(loaded=1, unchanged=1, revised=1, rejected=1, forming=1)
+    assert other.counts == only(other_source=4, other_differing=1, other_new=1)
 
 
 def test_a_candle_leads_to_the_load_that_wrote_it(conn, load):

@@ -36,6 +36,7 @@ def market_db(server_url, template):
             for revised in (False, True):
                 market.load_synthetic(conn, revised=revised)
                 conn.execute("call refresh_features()")
+                conn.execute("call refresh_regimes()")
             queries.load_calendar(conn, "EQUITY", exchange.schedule("XNYS", date.today()))
         yield conninfo
 
@@ -82,8 +83,8 @@ def block(title: str) -> str:
     return found[3]
 
 
-def test_the_page_has_its_thirty_queries():
-    assert len(QUERIES) >= 30
+def test_the_page_has_its_forty_queries():
+    assert len(QUERIES) >= 40
     assert len(set(QUERIES)) == len(QUERIES)
 
 

@@ -121,9 +121,9 @@ def test_a_set_without_timeframes_has_the_state_of_assets_done_singly(conn):
     ).fetchall()
     singly = conn.execute(
         """
-        select a.id, d.last_ts, d.state
+        select d.id, d.last_ts, d.state
         from unnest(%s::integer[]) as a (id)
-        cross join lateral features.refresh_bars(a.id, '-infinity') as d
+        cross join lateral features.refresh_bars(array[a.id], '{-infinity}') as d
         order by a.id
         """,
         (list(ASSETS),),

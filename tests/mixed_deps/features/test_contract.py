@@ -72,9 +72,9 @@ def test_nothing_looks_ahead(conn):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_nothing_looks_ahead_at_length(conn):
-    contract.never_looks_ahead(conn, prefixes=10_000, days=1200)
+    contract.never_looks_ahead(conn, prefixes=10_000)
 
 
 # Each check, seen to fail.
@@ -93,7 +93,7 @@ def test_a_window_that_reaches_into_the_future_is_found(conn):
 
 
 def test_a_window_that_lost_its_past_is_found(conn):
-    contract.broken(conn, REFRESH, ("interval '8160 hours'", "interval '2400 hours'"))
+    contract.broken(conn, REFRESH, ("252) + 88)", "252) - 152)"))
     contract.broken(conn, KERNEL, ("        if not whole\n", "        if False\n"))
     contract.is_found(lambda: contract.incremental_equals_full(conn, examples=100, shrink=False))
 
@@ -103,8 +103,8 @@ VOL_STEP = "functions/features/refresh_vol.sql"
 
 
 def test_a_volatility_of_the_next_candle_is_found(conn):
-    mean = "series.means(each, max(start, window - 1), window)"
-    contract.broken(conn, VOL_KERNEL, (f"mean = {mean}", f"mean = np.roll({mean}, -1)"))
+    mean = "series.means(each, ends, window)"
+    contract.broken(conn, VOL_KERNEL, (mean, f"np.roll({mean}, -1)"))
     contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
 
 
@@ -112,7 +112,7 @@ def test_a_recurrence_that_goes_on_from_another_row_is_found(connect):
     contract.broken(
         connect(),
         VOL_STEP,
-        ("and v.ts = v_after;", "and v.ts < v_after\n        order by v.ts desc\n        limit 1;"),
+        ("and v.ts = c.after_ts", "and v.ts < c.after_ts order by v.ts desc limit 1"),
     )
     contract.is_found(lambda: contract.any_batches_and_restarts(connect))
 
@@ -120,7 +120,10 @@ def test_a_recurrence_that_goes_on_from_another_row_is_found(connect):
 def test_a_recurrence_that_begins_anew_is_found(connect):
     conn = connect()
     contract.broken(
-        conn, VOL_KERNEL, ("(p_atr is None or begin", "(begin"), ("atr = p_atr", "atr = None")
+        conn,
+        VOL_KERNEL,
+        ("p_atr[n] is None or first <", "first <"),
+        ("        if atr is None:", "        if True:"),
     )
     contract.is_found(lambda: contract.any_batches_and_restarts(connect))
 
@@ -271,22 +274,19 @@ def test_a_period_that_begins_without_its_first_bars_is_found(connect):
     contract.is_found(lambda: contract.any_batches_and_restarts(connect))
 
 
-JOIN = "functions/features/daily_features.sql"
 STORE_STEP = "functions/features/refresh_store.sql"
 
 
 def test_a_row_with_the_next_candle_is_found(conn):
-    contract.broken(
-        conn, JOIN, ("as c on c.ts = s.ts", "as c on c.ts = s.ts + interval '24 hours'")
-    )
+    contract.broken(conn, STORE_STEP, ("and c.ts = s.ts", "and c.ts = s.ts + interval '24 hours'"))
     contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=5))
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("b.ts < p_from", "b.ts < p_from + interval '240 hours'"),
-        ("(j.ts is null or j.features *<> s.features)", "(j.features *<> s.features)"),
+        ("b.ts < a.from_ts", "b.ts < a.from_ts + interval '240 hours'"),
+        ("j.id is null\n           or o *<> j", "o *<> j"),
     ],
     ids=["a change is overlooked", "rows that went stay"],
 )
@@ -296,12 +296,7 @@ def test_a_store_that_does_not_follow_its_sources_is_found(conn, old, new):
 
 
 def test_rows_of_the_store_that_are_written_without_need_are_found(conn):
-    contract.broken(
-        conn,
-        STORE_STEP,
-        ("and (s.ts is null or j.features *<> s.features)", ""),
-        ("(j.ts is null or j.features *<> s.features)", "true"),
-    )
+    contract.broken(conn, STORE_STEP, ("or o *<> j", "or true"))
     contract.is_found(lambda: contract.repairs_just_what_depends(conn))
 
 

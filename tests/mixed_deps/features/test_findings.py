@@ -116,6 +116,37 @@ def test_a_return_that_contradicts_the_other_is_critical_and_raises_an_alert(con
     assert open_alerts(conn) == []
 
 
+def test_percent_against_log_looks_at_every_span(conn):
+    contract.put(conn, 1, walk(300), 0)
+    contract.refresh(conn)
+    look = "select f.ts, f.value from features.finding_percent_against_log('{1}', %s, 1e-12) as f"
+    assert conn.execute(look, (["-infinity"],)).fetchall() == []
+    for span in (1, 3, 5, 7, 14, 21, 30, 63, 126, 252):
+        for column in (f"ret_pct_{span}", f"ret_log_{span}"):
+            with conn.transaction(force_rollback=True):
+                conn.execute(
+                    f"update cmc_returns_daily set {column} = {column} - 3e-12"
+                    " where id = 1 and ts = %s",
+                    (prices.ts(290),),
+                )
+                found = conn.execute(look, (["-infinity"],)).fetchall()
+                assert found == [(prices.ts(290), pytest.approx(3e-12, rel=0.1))], column
+                assert conn.execute(look, ([prices.ts(291)],)).fetchall() == [], column
+
+
+def test_what_e_cannot_be_raised_to_is_left_out(conn):
+    contract.put(conn, 1, walk(), 0)
+    contract.refresh(conn)
+    for log in ("800", "-800", "'infinity'", "'-infinity'", "'nan'"):
+        conn.execute(
+            f"update cmc_returns_daily set ret_log_1 = {log} where ts = %s", (prices.ts(9),)
+        )
+        found = conn.execute(
+            "select * from features.finding_percent_against_log('{1}', '{-infinity}', 1e-12)"
+        ).fetchall()
+        assert found == [], log
+
+
 @pytest.mark.parametrize(
     ("rule", "table"),
     [
@@ -137,6 +168,35 @@ def test_a_table_is_compared_with_the_calendar_both_ways(conn, rule, table):
     contract.refresh(conn)
     moved = conn.execute("select %s + interval '1 hour'", (prices.ts(100),)).fetchone()[0]
     assert of(conn, rule) == [(prices.ts(61), -1.0), (prices.ts(100), -1.0), (moved, 1.0)]
+
+
+def test_of_several_assets_each_is_compared_with_its_own_part_of_the_calendar(conn):
+    for asset, days in ((1, range(5, 90)), (2, range(120)), (3, range(30, 50)), (4, range(3))):
+        contract.put(conn, asset, dict.fromkeys(days, 100.0), 0)
+    contract.refresh(conn)
+    conn.execute("delete from cmc_price_histories7 where id = 4")
+
+    def found(since):
+        return conn.execute(
+            "select o.id, o.ts, o.value"
+            " from features.off_calendar('{1,2,3,4}', %s, 'features.cmc_returns_daily') as o"
+            " order by 1, 2",
+            ([since] * 4,),
+        ).fetchall()
+
+    orphans = [(4, prices.ts(n), 1.0) for n in range(3)]
+    assert found("-infinity") == orphans
+    for asset, day, to in ((1, 5, 4), (3, 49, 60)):
+        conn.execute(
+            "update cmc_returns_daily set ts = %s where id = %s and ts = %s",
+            (prices.ts(to), asset, prices.ts(day)),
+        )
+    first = [(1, prices.ts(4), 1.0), (1, prices.ts(5), -1.0)]
+    last = [(3, prices.ts(49), -1.0), (3, prices.ts(60), 1.0)]
+    assert found("-infinity") == [*first, *last, *orphans]
+    assert found(prices.ts(5)) == [first[1], *last]
+    assert found(prices.ts(49)) == last
+    assert found(prices.ts(50)) == last[1:]
 
 
 @pytest.mark.parametrize(("column", "value"), [("rsi_7", -0.5), ("rsi_21", 100.5)])

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from ta_lab2.features import queries
 from tests.support import contract, prices
 
 KERNEL = "functions/features/indicators_kernel.sql"
 STEP = "functions/features/refresh_indicators.sql"
 ADDED = (("rsi", '{"period": 5}'), ("atr", '{"period": 3}'), ("bollinger", '{"period": 9}'))
 SWITCHED = ("rsi_5", "atr_3", "bb_upper_9_2", "rsi_14", "macd_8_17_9", "adx_14")
+CHOICES = (["RSI"], ["macd_8_17_9", "stoch_d_14_3"], ["Atr", "adx"])
 DAYS = 160
 
 
@@ -53,6 +55,7 @@ changes = st.lists(
         ),
         st.tuples(st.just("policy"), st.integers(0, 2), st.just(0), st.just(0)),
         st.tuples(st.just("refresh"), st.just(0), st.just(0), st.just(0)),
+        st.tuples(st.just("chosen"), st.integers(0, len(CHOICES) - 1), st.just(0), st.just(0)),
     ),
     min_size=2,
     max_size=9,
@@ -90,6 +93,8 @@ def any_configuration_equals_full(conn: psycopg.Connection, examples: int) -> No
                 )
             elif what == "refresh":
                 contract.refresh(conn)
+            elif what == "chosen":
+                queries.refresh(conn, indicators=CHOICES[first])
             else:
                 switch(conn, [SWITCHED[first]], on=what == "on")
         switch(conn, SWITCHED, on=True)
@@ -146,16 +151,16 @@ def test_an_output_of_the_next_candle_is_found(conn):
 
 
 def test_a_line_to_the_wrong_candle_is_found(connect):
-    contract.broken(connect(), KERNEL, ("source[is_gap] + 1]\n", "source[is_gap] - 1]\n"))
+    contract.broken(connect(), KERNEL, ("source[is_gap] + 1\n", "source[is_gap] - 1\n"))
     contract.is_found(lambda: contract.any_batches_and_restarts(connect))
 
 
 @pytest.mark.parametrize(
     ("path", "text", "fault"),
     [
-        (KERNEL, 'each["params"], carried)', 'each["params"], None)'),
-        (KERNEL, "now.append(found[-1])", "now.append(found[0])"),
-        (STEP, "      and b.ts > v_read;", "      and b.ts > v_read + interval '24 hours';"),
+        (KERNEL, 'each["params"], carried\n', 'each["params"], None\n'),
+        (KERNEL, "now.append(values[-1])", "now.append(values[0])"),
+        (STEP, "and b.ts > a.read_ts", "and b.ts > a.read_ts + interval '24 hours'"),
     ],
     ids=["the recurrence is lost", "the last values are lost", "a candle is skipped"],
 )
@@ -167,8 +172,8 @@ def test_a_state_that_is_not_that_of_the_last_candle_is_found(connect, path, tex
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("if v_is_next and v_missing = '{}' then", "if v_is_next then"),
-        ("v_known.last_processed_ts < p_from", "v_known.last_processed_ts is not null"),
+        ("select unnest(p_active)\n", "select unnest(p_active) where false\n"),
+        ("s.last_processed_ts < a.from_ts as", "s.last_processed_ts is not null as"),
     ],
     ids=["what is missing is not worked out", "a repair goes on"],
 )
@@ -178,5 +183,7 @@ def test_an_indicator_that_is_not_filled_is_found(conn, text, fault):
 
 
 def test_a_repair_that_forgets_a_new_indicator_is_found(conn):
-    contract.broken(conn, STEP, ("        if v_missing = '{}' then", "        if true then"))
+    contract.broken(
+        conn, STEP, ("when k.missing <> '{}' then '-infinity'", "when false then '-infinity'")
+    )
     contract.is_found(lambda: a_new_one_equals_a_build(conn))

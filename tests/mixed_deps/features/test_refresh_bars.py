@@ -13,7 +13,7 @@ import pytest
 
 from ta_lab2.bars.tables import cmc_price_bars_multi_tf
 from ta_lab2.timemodel import queries as calendar
-from tests.support import contract, ladder
+from tests.support import contract, ladder, prices
 from tests.support import sessions as schedules
 from tests.support.ladder import ONE_DAY, Candle
 
@@ -37,7 +37,7 @@ def refresh(conn, asset=1) -> int:
     return conn.execute(
         """
         select d.rows_written
-        from features.refresh_bars(%(id)s, %(from)s) as d
+        from features.refresh_bars(array[%(id)s], array[%(from)s::timestamptz]) as d
         cross join lateral features.record_progress(
             array[%(id)s], 'bars', 'cmc_price_bars_multi_tf',
             features.fingerprint('bars.ladder_kernel'), array[d.last_ts], array[d.state]
@@ -371,10 +371,23 @@ def test_a_new_day_reads_no_more_of_a_long_history_than_of_a_short_one(tx):
     refresh(tx)
     put(tx, dict.fromkeys(sorted(AROUND)[2000:2001], candle(1)), AROUND)
     (read,) = tx.execute(
-        "select r.rows_read from features.refresh_bars(1, %s) as r",
-        [AROUND[sorted(AROUND)[2000]][1]],
+        "select r.rows_read from features.refresh_bars('{1}', %s) as r",
+        [[AROUND[sorted(AROUND)[2000]][1]]],
     ).fetchone()
     assert read == 368
+
+
+def test_a_new_day_reads_what_the_longest_timeframe_needs(tx):
+    contract.only(tx, ["1D", "7D", "1M_CAL"])
+    closes = contract.history(700, without=1000)
+    contract.put(tx, 1, closes)
+    refresh(tx)
+    contract.put(tx, 1, {700: 5.0})
+    (read,) = tx.execute(
+        "select r.rows_read from features.refresh_bars('{1}', %s) as r", [[prices.ts(700)]]
+    ).fetchone()
+    # A month has 31 sessions at most; those of the last row that stands and the new one count too.
+    assert read == 33
 
 
 def test_increments_of_all_timeframes_leave_nothing_to_a_rebuild(tx):
@@ -389,7 +402,8 @@ def test_increments_of_all_timeframes_leave_nothing_to_a_rebuild(tx):
         )
         assert refresh(tx) > 0
     found = tx.execute(
-        "select d.rows_written, d.rows_unchanged from features.refresh_bars(1, '-infinity') as d"
+        "select d.rows_written, d.rows_unchanged"
+        " from features.refresh_bars('{1}', '{-infinity}') as d"
     ).fetchone()
     assert found == (0, sum(map(len, bars(tx).values())))
 
@@ -398,7 +412,7 @@ def test_the_session_time_zone_plays_no_part(tx):
     contract.put(tx, 1, contract.history(300))
     refresh(tx)
     tx.execute("set local timezone = 'America/New_York'")
-    written = "select d.rows_written from features.refresh_bars(1, '-infinity') as d"
+    written = "select d.rows_written from features.refresh_bars('{1}', '{-infinity}') as d"
     assert tx.execute(written).fetchone() == (0,)
     tx.execute("set local datestyle = 'German'")
     assert tx.execute(written).fetchone() == (0,)

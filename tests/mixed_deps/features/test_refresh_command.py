@@ -94,3 +94,18 @@ def test_an_error_of_one_session_is_the_command_s(capsys):
     status, err = run(capsys, "--sessions", "2", "--assets", "99")
     assert status == 2
     assert err.count("no asset has the id 99") == 1
+
+
+def test_indicators_are_refreshed_by_kind_and_column(capsys, database):
+    assert run(capsys, "--indicators", "RSI, macd_12_26_9", "--sessions", "2")[0] == 0
+    with psycopg.connect(database) as conn:
+        assert conn.execute(
+            "select count(t.rsi_14) > 0, count(t.macd_hist_12_26_9) > 0, count(t.adx_14)"
+            " from features.cmc_ta_daily as t"
+        ).fetchone() == (True, True, 0)
+        assert conn.execute("select count(*) from features.feature_state").fetchone() == (0,)
+    status, err = run(capsys, "--indicators", "rsi,nonsense")
+    assert status == 2
+    assert "no active indicator is called nonsense" in err
+    assert "stochastic" in err
+    assert run(capsys, "--indicators", "rsi", "--steps", "returns")[0] == 2

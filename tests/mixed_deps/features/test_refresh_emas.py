@@ -107,7 +107,7 @@ def test_a_new_day_reads_what_it_needs(tx):
     contract.put(tx, 1, contract.history(700, without=1000))
     refresh(tx)
     tx.execute("delete from bars.dirty_range")
-    done = "select d.* from features.refresh_emas(1, %s) as d"
+    done = "select d.* from features.refresh_emas('{1}', %s) as d"
     columns = ("rows_read", "rows_written", "rows_unchanged")
     # A bar of 1D. Day 699 ends the hundredth week, with which the period 100 begins.
     for day, expected in (
@@ -115,8 +115,8 @@ def test_a_new_day_reads_what_it_needs(tx):
         (698, (2 + 1 + 99, 0, 3)),
         (699, (1 + 1 + 99, 0, 2)),
     ):
-        row = tx.execute(done, (prices.ts(day),)).fetchone()
-        assert row[:3] == expected, columns
+        row = tx.execute(done, ([prices.ts(day)],)).fetchone()
+        assert row[1:4] == expected, columns
 
 
 def test_a_period_that_is_inserted_fills_its_slot_and_keeps_the_other_bits(own_db, autocommit):

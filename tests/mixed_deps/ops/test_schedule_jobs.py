@@ -19,6 +19,7 @@ from tests.support import intraday, prices
 
 JOB = "ta_lab2 refresh_all"
 INTRADAY = "ta_lab2 refresh_intraday"
+PRUNE = "ta_lab2 prune", "40 1 * * *", "select observability.prune('90 days')"
 ASSET = 999_000_001
 REMOVE = "select cron.unschedule(j.jobid) from cron.job as j where j.jobname like 'ta_lab2 %'"
 IDLE = "select from cron.job_run_details as d where d.status = 'running' having count(*) = 0"
@@ -146,14 +147,39 @@ def test_it_is_daily_by_default_and_a_second_call_changes_the_schedule_only(cron
     database = cron.info.dbname
     cron.execute("call public.schedule_jobs()")
     assert jobs(cron) == [
+        (*PRUNE, database, "ta_lab2_app"),
         (JOB, "10 0 * * *", "CALL refresh_all()", database, "ta_lab2_app"),
         (INTRADAY, "5 * * * *", "CALL refresh_intraday()", database, "ta_lab2_app"),
     ]
     cron.execute("call public.schedule_jobs('*/30 * * * *', '* * * * *')")
     assert jobs(cron) == [
+        (*PRUNE, database, "ta_lab2_app"),
         (JOB, "*/30 * * * *", "CALL refresh_all()", database, "ta_lab2_app"),
         (INTRADAY, "* * * * *", "CALL refresh_intraday()", database, "ta_lab2_app"),
     ]
+
+
+def test_pg_cron_really_prunes_as_the_app(cron):
+    """The job's own command, every second instead of once a night."""
+    (old,) = cron.execute(
+        """
+        insert into observability.metrics (correlation_id, metric_name, value, recorded_at)
+        values (observability.new_correlation_id(), 'test.old', 1, now() - interval '100 days')
+        returning metric_id
+        """
+    ).fetchone()
+    cron.execute("call public.schedule_jobs('0 0 1 1 *', '0 0 1 1 *')")
+    try:
+        cron.execute("set role ta_lab2_app")
+        cron.execute("select cron.schedule(%s, '1 seconds', %s)", (PRUNE[0], PRUNE[2]))
+        cron.execute("reset role")
+        wait(
+            cron,
+            "select having not exists (select from observability.metrics where metric_id = %s)",
+            old,
+        )
+    finally:
+        cron.execute("reset role")
 
 
 def test_the_callers_role_comes_back(cron):
@@ -207,6 +233,7 @@ def test_the_command_schedules_in_pg_crons_own_database(cron, means, capsys):
     means(cron.info.dsn + f" password={cron.info.password}")
     assert cli.run(["schedule", "--at", "0 5 * * *"]) == 0
     assert [(job[0], job[1], job[4]) for job in jobs(cron)] == [
+        (*PRUNE[:2], "ta_lab2_app"),
         (JOB, "0 5 * * *", "ta_lab2_app"),
         (INTRADAY, "5 * * * *", "ta_lab2_app"),
     ]
@@ -226,6 +253,7 @@ def test_the_command_schedules_for_another_database_and_pg_cron_runs_it_there(
     assert jobs(cron) == [
         (f"{name} in {database}", when, command, database, "ta_lab2_app")
         for name, when, command in (
+            PRUNE,
             (JOB, "1 seconds", "CALL refresh_all()"),
             (INTRADAY, "5 * * * *", "CALL refresh_intraday()"),
         )

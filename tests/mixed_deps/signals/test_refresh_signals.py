@@ -18,7 +18,14 @@ def conn(own_db, autocommit):
     """Two assets, refreshed."""
     conn = autocommit(own_db)
     contract.only(conn, ("1D", "1W_CAL_ISO", "1M_CAL"))
-    contract.put(conn, 1, contract.history(400))
+    conn.execute(
+        """
+        update regimes.dim_regime_policies as p
+        set setups = '{breakout,mean_revert,short}'
+        where p.size is not null
+        """
+    )
+    contract.put(conn, 1, contract.history())
     contract.put(conn, 2, contract.history(300, 3), shape=2)
     contract.refresh(conn)
     return conn
@@ -37,7 +44,10 @@ def stamps(conn) -> dict[tuple, str]:
         for asset in (1, 2):
             found |= {(asset, *key): by for key, by in contract.versions(conn, each, asset).items()}
     for row in conn.execute(
-        "select 'segment', s.id, s.signal_id, s.year, s.xmin::text from signals.cmc_signal_segments as s"
+        """
+        select 'segment', s.id, s.signal_id, s.year, s.xmin::text
+        from signals.cmc_signal_segments as s
+        """
     ):
         found[row[:-1]] = row[-1]
     return found
@@ -110,9 +120,7 @@ def test_another_version_makes_its_rows_anew(conn):
 
 
 def test_another_policy_is_followed(conn):
-    conn.execute(
-        "update regimes.dim_regime_policies as p set setups = '{breakout,short}' where size > 0"
-    )
+    conn.execute("update regimes.dim_regime_policies as p set setups = '{pullback}' where size > 0")
     assert "rebuilt" in " ".join(contract.refresh(conn))
     found = contract.digest(conn)
     assert found == contract.full(conn)
@@ -173,11 +181,10 @@ def test_regimes_and_averages_as_they_were_known_are_those_that_are_stored(conn)
     for known, stored in (
         ("regimes.daily_as_of(1, now())", "regimes.cmc_regimes_daily where id = 1"),
         (
-            "features.ema_as_of(1, '{1}', now())",
+            "features.ema_rows_as_of(1, '{1}', now())",
             "features.cmc_ema_multi_tf where id = 1 and tf_id = 1",
         ),
         ("regimes.daily_as_of(1)", "regimes.cmc_regimes_daily where id = 1"),
-        ("features.ema_as_of(1, '{1}')", "features.cmc_ema_multi_tf where id = 1 and tf_id = 1"),
     ):
         assert conn.execute(
             f"""
@@ -351,9 +358,14 @@ def test_today_has_open_positions_and_the_entries_and_exits_of_the_last_bar(conn
     expected = conn.execute(
         """
         with last as (
-            select s.id, max(s.ts) as ts from features.cmc_daily_features as s where not s.is_gap group by s.id
+            select s.id, max(s.ts) as ts
+            from features.cmc_daily_features as s
+            where not s.is_gap
+            group by s.id
         )
-        select e.id, e.signal_id, case when e.ts = l.ts then 'entry' else 'open' end, e.direction, e.entry_ts
+        select
+            e.id, e.signal_id, case when e.ts = l.ts then 'entry' else 'open' end, e.direction,
+            e.entry_ts
         from signals.cmc_signals as e
         join last as l using (id)
         where e.position_state = 'open'
@@ -383,7 +395,9 @@ def test_today_marks_to_the_last_close_and_says_where_a_breakout_exits(conn):
         join signals.dim_signals as d using (signal_id)
         cross join lateral (
             select
-                (array_agg(b.close order by b.ts desc))[1] as close, min(b.low) as low, max(b.high) as high
+                (array_agg(b.close order by b.ts desc))[1] as close,
+                min(b.low) as low,
+                max(b.high) as high
             from (
                 select b.ts, b.close, b.low, b.high
                 from bars.cmc_price_histories7 as b

@@ -342,7 +342,7 @@ def test_funding_is_paid_by_longs_and_received_by_shorts_at_every_close():
 
 
 def test_an_entry_finds_the_cash_that_funding_left_at_the_close_before():
-    """500 units of 10 pay 1 percent at two closes before the second entry takes half of the rest."""
+    """500 units of 10 pay 1 percent at two closes; then half of the rest is taken."""
     prices = flat(10, 10, 10, 10)
     how = Settings(Costs(0, 0, 100), sizing="fixed_fraction", fraction=0.5)
     found = run({1: prices, 2: prices}, [Event(1, 0, 1, 0), Event(2, 2, 1, 2)], how)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 FILE = "functions/features/returns_kernel.sql"
 ARGUMENTS = (
     *("p_ids", "p_calendars", "p_sessions", "p_ts", "p_close"),
-    *("p_whole", "p_after", "p_stored"),
+    *("p_whole", "p_after", "p_stored", "p_look_back", "p_sigmas", "p_fence"),
 )
 DAY = 86_400_000_000
 NEVER = -(2**63)
@@ -40,10 +40,10 @@ COLUMNS = {
 }
 
 
-def kernel(window: int = 252):
+def kernel(window: int = 252, rule=(4, 1.5)):
     """The shipped kernel, with a shorter window where a test can't afford the real one."""
-    text = plpython.changed(FILE, ("WINDOW = 252\n", f"WINDOW = {window}\n"))
-    return plpython.compiled(text, *ARGUMENTS)
+    routine = plpython.compiled(plpython.body(FILE), *ARGUMENTS)
+    return lambda *given: routine(*given, window, *rule)
 
 
 class Found(NamedTuple):
@@ -241,6 +241,13 @@ def test_it_starts_anywhere_with_the_same_bits():
         if not found.incomplete:
             assert rows(found.packed) == {n: row for n, row in full.items() if n > 880}
     assert not found.incomplete
+
+
+@pytest.mark.parametrize("window", [20, 300])
+def test_scores_and_flags_go_by_the_rule_that_is_given(window):
+    closes = market(400)
+    found = rows(run(kernel(window, (2, 0.5)), closes)[-1])
+    same(found, naive.returns(closes, window=window, rule=(2, 0.5)))
 
 
 def test_it_asks_for_more_candles_rather_than_guess():

@@ -34,8 +34,8 @@ def strided_differs_in(*changes: tuple[str, str]) -> list[str]:
     for name, call in {
         "means": lambda routine, x: [routine(x, 252, window) for window in WINDOWS],
         "moments": lambda routine, x: routine(x, 252, 252),
-        "outside": lambda routine, x: [routine(x, 252, 252)],
-        "scores": lambda routine, x: routine(x, 0, 252),
+        "outside": lambda routine, x: [routine(x, 252, 252, 1.5)],
+        "scores": lambda routine, x: routine(x, 0, 252, 4, 1.5),
         "logs": lambda routine, x: [routine(np.abs(x))],
     }.items():
         routine = part(name, *changes)
@@ -69,9 +69,9 @@ def test_the_flags_of_the_quartiles_are_those_of_every_window_by_itself():
         chance.integers(-2, 3, 700) * 1.0,
         np.where(chance.random(700) < 0.02, chance.normal(size=700), 0.25),
     ):
-        found = part("outside")(values, 252, 252)
+        found = part("outside")(values, 252, 252, 1.5)
         some = np.sort(chance.choice(np.arange(252, 700), 60, replace=False))
-        assert (part("outside")(values, some, 252) == found[some - 252]).all()
+        assert (part("outside")(values, some, 252, 1.5) == found[some - 252]).all()
         for at, flag in enumerate(found):
             low, high = np.quantile(values[at : at + 252], [0.25, 0.75])
             reach = 1.5 * (high - low)
@@ -122,6 +122,6 @@ def test_less_than_a_window_is_nothing(series):
         values = np.ones(length)
         assert len(series.means(values, 19, 20)) == 0
         assert [len(each) for each in series.moments(values, 19, 20)] == [0, 0]
-        z, _, _, judged = series.scores(values, 0, 20)
+        z, _, _, judged = series.scores(values, 0, 20, 4, 1.5)
         assert np.isnan(z).all()
         assert not judged.any()

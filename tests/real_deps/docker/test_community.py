@@ -16,7 +16,8 @@ import pytest
 
 from tests.real_deps.docker.conftest import DOCKER, Serve, docker, in_volume
 
-pytestmark = pytest.mark.docker
+# The first of them waits for the image to be built.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 ENTRYPOINT = """#!/bin/sh
 set -eu

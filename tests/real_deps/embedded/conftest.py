@@ -1,6 +1,6 @@
 """Checkouts with databases of their own, on the machine's shared root file system.
 
-State lies in a short folder in /tmp that the server's user may enter; whatever still runs
+State lies in a short folder that the server's user may enter; whatever still runs
 there at the end is stopped by its pid.
 """
 
@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import pytest
 
 from ta_lab2.db.runtime.project import Project
 from ta_lab2.db.runtime.rootfs import RootFileSystem
 from ta_lab2.settings import Settings
+from tests.support import places
 
 ROOT = Path(__file__).parents[3]
 
@@ -104,25 +100,6 @@ class Checkout:
         return "".join(p.read_text() for p in sorted((self.home / "data" / "log").glob("*.log")))
 
 
-def stop_servers(state: Path) -> None:
-    """Stop the servers whose data lies in a folder, by their pids."""
-    for file in state.glob("*/data/postmaster.pid"):
-        pid = int(file.read_text().split()[0])
-        with_data = Path(f"/proc/{pid}/cwd")
-        if with_data.exists() and with_data.samefile(file.parent):
-            end(pid, signal.SIGQUIT)
-
-
-def end(pid: int, how: signal.Signals) -> None:
-    """Signal a process and wait until it has ended; who reaps it is not our business."""
-    process = psutil.Process(pid)
-    process.send_signal(how)
-    until = time.monotonic() + 60
-    with suppress(psutil.NoSuchProcess):
-        while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
-            time.sleep(0.05)
-
-
 @pytest.fixture(scope="session")
 def cache() -> Path:
     """The machine's cache with a finished root file system."""
@@ -132,20 +109,11 @@ def cache() -> Path:
         return project.cache
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def new_state() -> Iterator[Callable[[], Path]]:
     """Makes state folders, removed at the end with their servers."""
-    made: list[Path] = []
-
-    def make() -> Path:
-        made.append(Path(tempfile.mkdtemp(prefix="ta-lab2-t", dir="/tmp")))
-        made[-1].chmod(0o755)
-        return made[-1]
-
-    yield make
-    for folder in made:
-        stop_servers(folder)
-        shutil.rmtree(folder)
+    with ExitStack() as made:
+        yield lambda: made.enter_context(places.in_memory("ta-lab2-t"))
 
 
 @pytest.fixture
@@ -155,8 +123,9 @@ def checkout(new_state: Callable[[], Path], cache: Path) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def running(new_state: Callable[[], Path], cache: Path) -> Checkout:
+def running(cache: Path) -> Iterator[Checkout]:
     """A project whose server is up; a test that stops it starts it again."""
-    made = Checkout(new_state(), cache, f"t{secrets.token_hex(3)}")
-    made.run("db", "up", TA_LAB2_CANARY="sings")
-    return made
+    with places.in_memory("ta-lab2-t") as state:
+        made = Checkout(state, cache, f"t{secrets.token_hex(3)}")
+        made.run("db", "up", TA_LAB2_CANARY="sings")
+        yield made

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from ta_lab2.db.runtime.rootfs import RootFileSystem
-from tests.real_deps.embedded.conftest import ROOT, Checkout, stop_servers
+from tests.real_deps.embedded.conftest import ROOT, Checkout
+from tests.support import places
 
 # Stands in for mmdebstrap: says the same, and writes a finished tar file, slowly if asked.
 _FAKE = """#!/bin/sh
@@ -41,15 +42,15 @@ def prebuilt(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def builder(new_state: Callable[[], Path], prebuilt: Path, tmp_path: Path) -> Checkout:
-    """A project with a cache of its own, built by the stand-in."""
+def builder(prebuilt: Path, tmp_path: Path) -> Iterator[Checkout]:
+    """A project with a cache of its own, which is too big for memory, built by the stand-in."""
     fake = tmp_path / "bin" / "mmdebstrap"
     fake.parent.mkdir()
     fake.write_text(_FAKE)
     fake.chmod(0o755)
-    place = new_state()
     env = {"PATH": f"{fake.parent}:{os.environ['PATH']}", "BUILT_TAR": str(prebuilt)}
-    return Checkout(place / "state", place / "cache", f"b{secrets.token_hex(3)}", env)
+    with places.on_disk("ta-lab2-t") as place:
+        yield Checkout(place / "state", place / "cache", f"b{secrets.token_hex(3)}", env)
 
 
 def _kill_when(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
@@ -107,7 +108,7 @@ def ordinary_user() -> Iterator[str]:
     try:
         yield name
     finally:
-        stop_servers(Path(f"/home/{name}/state"))
+        places.stop_servers(Path(f"/home/{name}/state"))
         _end_all_of(name)
         subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)
 

@@ -22,7 +22,8 @@ import pytest
 
 from ta_lab2.db.runtime import embedded, sandbox
 from ta_lab2.db.runtime.rootfs import RootFileSystem
-from tests.real_deps.embedded.conftest import ROOT, Checkout, end
+from tests.real_deps.embedded.conftest import ROOT, Checkout
+from tests.support.places import end
 
 
 def test_two_ups_at_once_make_one_server(checkout: Checkout) -> None:
