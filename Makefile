@@ -74,7 +74,7 @@ lock: venv ## Make requirements.lock from pyproject.toml and the public index; A
 		--no-header --group comparisons --constraints requirements.lock \
 		--overrides <(echo 'peewee>=3.19') --quiet $(ARGS) -o requirements-comparisons.lock
 
-bench: venv ## Time it against two clients; writes benchmarks/RESULTS.md; ARGS='full day ingest ladder pipeline qlib' picks
+bench: venv ## Time it against two clients; writes benchmarks/RESULTS.md; ARGS='full day ingest ladder pipeline qlib strategies' picks
 	$(COMPARISONS)
 	$(PY) -m benchmarks $(ARGS)
 
