@@ -315,6 +315,20 @@ SEEDS = f"""
 
 #: What an older checkout doesn't know.
 ROUTINES = {
+    "procedures/backtest/validate_backtest_reproducibility.sql": [
+        "public.validate_backtest_reproducibility(uuid, text, double precision, timestamptz, text)",
+        "backtest._in_words(jsonb)",
+        "backtest._repeated(backtest.runs, timestamptz, boolean)",
+    ],
+    "functions/backtest/compare_runs.sql": [
+        "backtest.compare_runs(uuid, uuid)",
+        "backtest._result_differences(uuid, uuid)",
+        "backtest._told_trade(backtest.trades)",
+        "backtest._input_differences(backtest.runs, backtest.runs)",
+        "backtest._machinery_parts(jsonb)",
+        "backtest._segment_differences(backtest.runs, backtest.runs, integer, integer)",
+        "backtest._told_signals(backtest.runs, integer)",
+    ],
     "procedures/backtest/run_backtest.sql": [
         "public.run_backtest(text, integer[], timestamptz, timestamptz, text, double precision, text,"
         " double precision, text, double precision, timestamptz, text, double precision, uuid)",
