@@ -311,6 +311,11 @@ def upgrade() -> None:
     make_seeds()
     op.execute("grant usage on schema published to ta_lab2_research")
     op.execute("grant select on all tables in schema published to ta_lab2_research")
+    # It may leave a record, not read those of others.
+    op.execute(
+        "revoke select on published.metrics, published.traces, published.alerts,"
+        " published.workflow_state from ta_lab2_research"
+    )
     op.execute(
         "alter default privileges in schema published grant select on tables to ta_lab2_research"
     )

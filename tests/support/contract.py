@@ -186,6 +186,7 @@ def only(conn: psycopg.Connection, timeframes: Sequence[str] = TIMEFRAMES) -> No
             """
             insert into signals.dim_signals (signal_name, signal_type, params)
             values (%s, %s, %s)
+            on conflict do nothing
             """,
             (name, kind, json.dumps(params)),
         )

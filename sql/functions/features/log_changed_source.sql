@@ -3,6 +3,7 @@
 --     update bars.price_state set source = 'binance' where id = 1;
 --
 -- As features.log_changed_unit. Candles that no load brought have no source, and count units of the asset.
+-- Where no indicators were worked out yet all of them are due anyway.
 
 create or replace function features.log_changed_source()
 returns trigger
@@ -16,6 +17,9 @@ begin
         select from bars.dim_sources as d where d.source = new.source and d.volume_unit = 'quote'
     ) <> exists (
         select from bars.dim_sources as d where d.source = old.source and d.volume_unit = 'quote'
+    )
+      and exists (
+        select from features.feature_state as s where s.id = new.id and s.feature_type = 'indicators'
     );
     return null;
 end

@@ -180,7 +180,8 @@ def test_refresh_prints_its_progress_and_its_total(tmp_path, capsys):
     assert "1 more assets done, 1 of 1" in err
     # A row a day of every daily table, and of either day's bars with their EMAs 28.
     assert f"refresh_features: 1 assets, {2 * len(DAILY) + 28} rows," in err
-    assert "refresh_regimes: 1 assets, 2 rows," in err.splitlines()[-1]
+    assert "refresh_regimes: 1 assets, 2 rows," in err
+    assert "refresh_signals: 1 assets, 0 rows," in err.splitlines()[-1]
     assert " 0 rows," in run(capsys, "refresh")[2].splitlines()[-1]
 
 

@@ -292,7 +292,7 @@ def test_a_row_with_the_next_candle_is_found(conn):
 )
 def test_a_store_that_does_not_follow_its_sources_is_found(conn, old, new):
     contract.broken(conn, STORE_STEP, (old, new))
-    contract.is_found(lambda: contract.incremental_equals_full(conn, examples=30, shrink=False))
+    contract.is_found(lambda: contract.incremental_equals_full(conn, examples=100, shrink=False))
 
 
 def test_rows_of_the_store_that_are_written_without_need_are_found(conn):

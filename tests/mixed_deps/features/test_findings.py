@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from ta_lab2 import cli
+from ta_lab2.features import queries
 from ta_lab2.settings import settings
 from tests.support import contract, prices
 
@@ -233,7 +234,7 @@ def test_a_close_that_is_not_the_candle_s_is_critical(conn):
             f"update cmc_daily_features set close = {change} where id = 1 and ts = %s",
             prices.ts(day),
         )
-    contract.refresh(conn)
+    queries.refresh(conn)
     assert of(conn, "close_differs") == [
         (prices.ts(100), pytest.approx(1.0)),
         (prices.ts(101), None),

@@ -19,7 +19,7 @@ LAYERS = ("L0", "L1", "L2")
 
 def refresh(conn: psycopg.Connection, asset: int = 1) -> int:
     """Rows of regimes and transitions that were written, after the features."""
-    counts = []
+    counts = {}
     for verb in contract.VERBS:
         conn.execute(
             "insert into features.refresh_state (id, verb) values (%s, %s) on conflict do nothing",
@@ -30,8 +30,8 @@ def refresh(conn: psycopg.Connection, asset: int = 1) -> int:
             (asset, verb),
         ).fetchone()
         assert row is not None
-        counts.append(row[0])
-    return counts[-1]
+        counts[verb] = row[0]
+    return counts["refresh_regimes"]
 
 
 def walk(days: int, seed: int = 5) -> dict[int, float]:
