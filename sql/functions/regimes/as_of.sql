@@ -9,7 +9,7 @@
 -- any other moment takes the candles as they stood then and works bars, EMAs and regimes out from them with the
 -- kernels of a refresh, to the same bits. Layers, policy, periods and calendar are today's.
 -- An asset without such a row has no row here.
--- Runs as its owner: research reads regimes only through it, so that it can't look past p_at.
+-- Runs as its owner: research has no right on the tables. What is published it reads whole; this read ends at p_at.
 --
 -- requires: functions/regimes/policy.sql, functions/features/as_of.sql
 -- requires: functions/regimes/daily_as_of.sql
