@@ -7,6 +7,8 @@
 --
 -- A stamp of the time at which the transaction began may have been given by the client: it has to be
 -- the one that price_moment() gives, which also locks the asset and refuses one that there is not.
+-- TimescaleDB 2.29 hands a statement trigger the rows as they were before the row trigger `stamp`,
+-- 2.19 as they were stored: where they say otherwise, the stored ones decide.
 --
 -- requires: functions/bars/log_dirty_range.sql, functions/bars/price_moment.sql
 
@@ -27,7 +29,15 @@ begin
         order by n.id
     loop
         v_at := bars.price_moment(v_changed.id);
-        if v_changed.from_at <> v_at or v_changed.to_at <> v_at then
+        if (v_changed.from_at is distinct from v_at or v_changed.to_at is distinct from v_at)
+            and exists (
+                select
+                from new_rows as n
+                join bars.cmc_price_histories7 as p on p.id = n.id and p.ts = n.ts
+                where n.id = v_changed.id
+                  and p.recorded_at <> v_at
+            )
+        then
             raise exception 'a transaction that began later has written candles of asset %', v_changed.id
                 using errcode = '40001',
                       detail = format('This one began at %s, its candles would be of %s.', now(), v_at),
