@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support import prices
 from tests.support.contract.computations import LAST, computations, verbs
-from tests.support.contract.histories import DAYS, history, price, put
+from tests.support.contract.histories import history, price, put
 from tests.support.contract.looking import (
     dated,
     digest,
@@ -31,6 +31,8 @@ from tests.support.contract.looking import (
 
 Connect = Callable[[], psycopg.Connection]
 
+#: Longer than any window, a year of bars among them.
+DAYS = 500
 spans = st.tuples(st.integers(0, DAYS - 1), st.integers(1, DAYS), st.sampled_from([1, 1, 2, 7, 40]))
 steps = st.lists(
     st.one_of(
@@ -71,7 +73,7 @@ def incremental_equals_full(
         phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
         suppress_health_check=list(HealthCheck),
     )
-    @given(first=st.sampled_from([0, 0, 350, 600]), steps=steps)
+    @given(first=st.sampled_from([0, 0, 300, 420]), steps=steps)
     def holds(first: int, steps: list[tuple[str, tuple[int, int, int], int, int]]) -> None:
         start_over(conn)
         # Most windows are long: what goes wrong after their warm-up needs a history to stand.
@@ -95,16 +97,16 @@ def incremental_equals_full(
 def any_batches_and_restarts(connect: Connect, *, upto: str = LAST) -> None:
     """Batches of any size, the oldest last, a session of its own for each."""
     conn = connect()
-    closes = history(600)
+    closes = history(500)
     put(conn, 1, closes)
     refresh(conn, upto=upto)
     expected = digest(conn, upto)
     numbers = list(closes)
     # The short ways first: most of what goes wrong shows in them.
-    for size, backwards in ((len(numbers), True), (100, False), (1, False), (7, True)):
+    for size, backwards in ((len(numbers), True), (100, False), (1, False), (13, True)):
         start_over(conn)
-        # A day at a time is a long way: the last 60 of them tell.
-        first = len(numbers) - 60 if size == 1 else 0
+        # A day at a time is a long way: the last 45 of them tell.
+        first = len(numbers) - 45 if size == 1 else 0
         batches = [numbers[:first]] if first else []
         batches += [numbers[at : at + size] for at in range(first, len(numbers), size)]
         for n, batch in enumerate(reversed(batches) if backwards else batches):
@@ -118,7 +120,7 @@ def any_batches_and_restarts(connect: Connect, *, upto: str = LAST) -> None:
 
 def repairs_just_what_depends(conn: psycopg.Connection, *, upto: str = LAST) -> None:
     """A candle revised 300 days back rewrites the rows whose bits it changes, and no other."""
-    closes = history(DAYS)
+    closes = history()
     put(conn, 1, closes)
     refresh(conn, upto=upto)
     before = {each: (rows(conn, each), versions(conn, each)) for each in computations(upto)}
@@ -139,7 +141,7 @@ def repairs_just_what_depends(conn: psycopg.Connection, *, upto: str = LAST) -> 
 
 
 def never_looks_ahead(
-    conn: psycopg.Connection, *, prefixes: int, days: int = 460, upto: str = LAST
+    conn: psycopg.Connection, *, prefixes: int, days: int = 400, upto: str = LAST
 ) -> None:
     """With another future, the rows that could be known have the same bits.
 

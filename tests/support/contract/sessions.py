@@ -99,7 +99,7 @@ def survives_a_kill(
     """
     conn = connect()
     for asset in range(1, 4):
-        put(conn, asset, history(300, asset))
+        put(conn, asset, history(150, asset))
     make_pauses(conn, computations(upto))
     expected = full(conn, upto)
     wipe(conn)
@@ -126,24 +126,25 @@ def survives_a_kill(
     return fell
 
 
-def survives_a_kill_in(connect: Connect, computation: Computation, step: str) -> None:
-    """A refresh killed in a step loses nothing."""
+def survives_a_kill_in(connect: Connect, computation: Computation, *steps: str) -> None:
+    """A refresh killed in a step loses nothing; each step finds other candles changed."""
     conn, upto = connect(), computation.verb
-    put(conn, 1, history(400))
+    put(conn, 1, history(300))
     make_pauses(conn, [computation])
     refresh(conn, upto=upto)
-    put(conn, 1, {100: 77.0, 500: 5.0})
-    slow = victim(connect, stop=step)
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(refresh, slow, upto=upto)
-        wait_for_sleep(conn, slow.info.backend_pid, step)
-        assert killed(conn, slow.info.backend_pid) == step
-        assert isinstance(run.exception(), psycopg.OperationalError)
-    before = versions(conn, computation)
-    refresh(conn, upto=upto)
-    assert versions(conn, computation) != before, "what was killed is done by the next"
-    found = digest(conn, upto)
-    assert found == full(conn, upto)
+    for n, step in enumerate(steps):
+        put(conn, 1, {100 + n: 77.0 + 20 * n, 400 + n: 5.0 + 90 * (n % 2)})
+        slow = victim(connect, stop=step)
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(refresh, slow, upto=upto)
+            wait_for_sleep(conn, slow.info.backend_pid, step)
+            assert killed(conn, slow.info.backend_pid) == step
+            assert isinstance(run.exception(), psycopg.OperationalError)
+        before = versions(conn, computation)
+        refresh(conn, upto=upto)
+        assert versions(conn, computation) != before, f"what was killed is done by the next: {step}"
+        found = digest(conn, upto)
+        assert found == full(conn, upto), step
 
 
 def two_share_the_work(connect: Connect, *, upto: str = LAST) -> None:
@@ -151,7 +152,7 @@ def two_share_the_work(connect: Connect, *, upto: str = LAST) -> None:
     conn = connect()
     assets = range(1, 9)
     for asset in assets:
-        put(conn, asset, history(400, asset))
+        put(conn, asset, history(250, asset))
     expected = full(conn, upto)
     wipe(conn)
     pair = [connect(), connect()]
