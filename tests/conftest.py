@@ -17,9 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool
 
 from ta_lab2.db import migrate
 from ta_lab2.db.runtime import machine
@@ -126,10 +125,16 @@ def empty_db(server_url: str) -> Iterator[str]:
         yield make_conninfo(server_url, dbname=name)
 
 
+@pytest.fixture(scope="module")
+def original(template: str) -> str:
+    """What own_db is a copy of; a file whose tests begin alike fills one, by servers.filled."""
+    return template
+
+
 @pytest.fixture
-def own_db(server_url: str, template: str) -> Iterator[str]:
+def own_db(server_url: str, original: str) -> Iterator[str]:
     """A migrated database of this test's own, as a superuser's conninfo."""
-    with servers.copy(server_url, "own", template=template) as conninfo:
+    with servers.copy(server_url, "own", template=original) as conninfo:
         yield conninfo
 
 
@@ -142,10 +147,23 @@ def shared_db(server_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def db_engine(shared_db: str) -> Iterator[Engine]:
-    """An engine on the shared database."""
+    """An engine on the shared database; one session serves all tests, and forgets between them.
+
+    It keeps what costs most of a short test: the modules that PL/Python has imported.
+    """
     engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(shared_db), poolclass=NullPool
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(shared_db),
+        pool_size=1,
+        pool_pre_ping=True,
     )
+
+    @event.listens_for(engine, "checkout")
+    def forget(connection: psycopg.Connection, *_: object) -> None:
+        connection.autocommit = True
+        connection.execute("discard all")
+        connection.autocommit = False
+
     yield engine
     engine.dispose()
 

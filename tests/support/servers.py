@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ta_lab2.db import prepare
 from ta_lab2.db.runtime.embedded import private_server
@@ -88,6 +88,19 @@ def copy(server_url: str, purpose: str, *, template: str) -> Iterator[str]:
             # A database's privileges and settings are not copied with it.
             prepare.prepare(conn, passwords={}, ours=True, say=lambda _: None)
         yield conninfo
+
+
+@contextmanager
+def filled(
+    server_url: str, template: str, fill: Callable[[psycopg.Connection], None]
+) -> Iterator[str]:
+    """Make a copy of a migrated database, fill it, and yield its name, to be copied from."""
+    with copy(server_url, "filled", template=template) as conninfo:
+        with psycopg.connect(conninfo, autocommit=True) as conn:
+            fill(conn)
+        name = str(conninfo_to_dict(conninfo)["dbname"])
+        close_to_connections(server_url, name)
+        yield name
 
 
 def close_to_connections(server_url: str, name: str) -> None:

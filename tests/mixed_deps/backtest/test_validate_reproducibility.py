@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from ta_lab2.backtest import errors, runs
-from tests.support import contract
+from tests.support import contract, servers
 
 SIGNAL = "ema_9_21_long"
 
@@ -18,14 +18,24 @@ def refresh(conn):
     conn.execute("call refresh_signals()")
 
 
-@pytest.fixture
-def conn(own_db, autocommit):
-    """A database with an asset that has its signals."""
-    conn = autocommit(own_db)
+def fill(conn) -> None:
+    """An asset that has its signals."""
     contract.only(conn, ["1D"])
     contract.put(conn, 1, {n: 100 + 20 * ((n // 17) % 3) for n in range(300)})
     refresh(conn)
-    return conn
+
+
+@pytest.fixture(scope="module")
+def original(server_url, template):
+    """A database with it that each test has a copy of."""
+    with servers.filled(server_url, template, fill) as name:
+        yield name
+
+
+@pytest.fixture
+def conn(own_db, autocommit):
+    """A connection to the copy."""
+    return autocommit(own_db)
 
 
 @pytest.fixture

@@ -321,20 +321,36 @@ def test_candles_that_come_while_a_refresh_runs_are_not_overlooked(kept, connect
     assert found == full(kept)
 
 
+def wait_for_lock(conn, session, run) -> None:
+    """Return when that session waits for another one, or when its run has ended without."""
+    waiting = """
+        select from pg_stat_activity as a where a.pid = %s and a.wait_event_type = 'Lock'
+    """
+    for _ in range(1500):
+        if run.done() or conn.execute(waiting, (session.info.backend_pid,)).rowcount:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the session never came to where it waits")
+
+
 def test_two_roll_ups_of_one_asset_follow_each_other(kept, connect):
     """The slower one must not put bars of older candles over newer ones."""
     slow, other = connect(), connect()
     intraday.put(kept, 1, history())
-    # Between what the statement reads and what it writes.
+    # Between what the statement reads and what it writes: once, not for each bar.
     read = "            from wanted as w\n            where not exists ("
-    pause = read.replace(" as w", " as w cross join (select pg_sleep(1)) as p")
-    broken(kept, ROLL_UP, (read, pause))
+    held = read.replace("where", "where (select pg_advisory_xact_lock(1)) is not null and")
+    broken(kept, ROLL_UP, (read, held))
+    kept.execute("select pg_advisory_lock(1)")
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(slow.execute, "select bars.roll_up_intraday(1)")
-        wait_for_sleep(kept, slow.info.backend_pid)
+        wait_for_lock(kept, slow, first)
+        assert not first.done()
         broken(kept, ROLL_UP)
         intraday.put(kept, 1, {400: candle(401)})
         second = pool.submit(other.execute, "select bars.roll_up_intraday(1)")
+        wait_for_lock(kept, other, second)
+        kept.execute("select pg_advisory_unlock(1)")
         first.result()
         second.result()
     found = digest(kept)

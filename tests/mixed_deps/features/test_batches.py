@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ta_lab2.features import queries
-from tests.support import contract, prices
+from tests.support import contract, prices, servers
 
 ASSETS = range(1, 121)
 #: Rows of a new day of an asset.
@@ -33,10 +33,8 @@ def refresh(conn) -> str:
     return lines[-1]
 
 
-@pytest.fixture
-def conn(own_db, autocommit):
-    """A connection to a database with many assets of few days, refreshed, without timeframes."""
-    conn = autocommit(own_db)
+def fill(conn) -> None:
+    """Many assets of few days, refreshed, without timeframes."""
     contract.only(conn, ())
     conn.execute(
         "insert into bars.dim_assets select n, 'T' || n, 't-' || n from generate_series(1, 120) n"
@@ -44,7 +42,19 @@ def conn(own_db, autocommit):
     new_day(conn, 0)
     new_day(conn, 1)
     refresh(conn)
-    return conn
+
+
+@pytest.fixture(scope="module")
+def original(server_url, template):
+    """A database with them that each test has a copy of."""
+    with servers.filled(server_url, template, fill) as name:
+        yield name
+
+
+@pytest.fixture
+def conn(own_db, autocommit):
+    """A connection to the copy."""
+    return autocommit(own_db)
 
 
 def new_day(conn, number) -> None:

@@ -33,6 +33,20 @@ def conn(connect):
     return connect()
 
 
+@pytest.fixture
+def few(connect):
+    """The same with the timeframes that regimes and signals read, where more would show no more."""
+    contract.only(connect(), contract.READ)
+    return connect
+
+
+@pytest.fixture
+def daily(connect):
+    """The same without bars, for what reads candles alone."""
+    contract.only(connect(), ())
+    return connect
+
+
 # Two hundred histories: more than one test may take on a slow machine.
 @pytest.mark.parametrize("part", range(4))
 def test_incremental_equals_full_to_the_last_bit(conn, part):
@@ -52,10 +66,9 @@ def test_a_killed_refresh_loses_nothing(connect):
     assert all(fell[step] for step in contract.STEPS)
 
 
-@pytest.mark.parametrize("step", contract.STEPS)
 @by_table
-def test_a_refresh_killed_in_any_step_loses_nothing(connect, computation, step):
-    contract.survives_a_kill_in(connect, computation, step)
+def test_a_refresh_killed_in_any_step_loses_nothing(few, computation):
+    contract.survives_a_kill_in(few, computation, *contract.STEPS)
 
 
 def test_two_sessions_share_the_work(connect):
@@ -63,8 +76,8 @@ def test_two_sessions_share_the_work(connect):
 
 
 @by_table
-def test_what_comes_while_a_refresh_runs_is_taken_by_the_next(connect, computation):
-    contract.sees_what_comes_meanwhile(connect, computation)
+def test_what_comes_while_a_refresh_runs_is_taken_by_the_next(few, computation):
+    contract.sees_what_comes_meanwhile(few, computation)
 
 
 def test_nothing_looks_ahead(conn):
@@ -77,10 +90,13 @@ def test_nothing_looks_ahead_at_length(conn):
     contract.never_looks_ahead(conn, prefixes=10_000)
 
 
-# Each check, seen to fail.
+# Each check, seen to fail: no more is refreshed and looked at than the fault is in.
+
+FEATURES = RETURNS.verb
 
 
-def test_a_window_that_reaches_into_the_future_is_found(conn):
+def test_a_window_that_reaches_into_the_future_is_found(daily):
+    conn = daily()
     contract.broken(
         conn,
         SERIES,
@@ -89,49 +105,53 @@ def test_a_window_that_reaches_into_the_future_is_found(conn):
             "mean, deviation = (np.roll(each, -9) for each in moments(values, ends, window))",
         ),
     )
-    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20, upto=FEATURES))
 
 
-def test_a_window_that_lost_its_past_is_found(conn):
+def test_a_window_that_lost_its_past_is_found(daily):
+    conn = daily()
     contract.broken(conn, REFRESH, ("252) + 88)", "252) - 152)"))
     contract.broken(conn, KERNEL, ("        if not whole\n", "        if False\n"))
-    contract.is_found(lambda: contract.incremental_equals_full(conn, examples=100, shrink=False))
+    contract.is_found(
+        lambda: contract.incremental_equals_full(conn, examples=100, shrink=False, upto=FEATURES)
+    )
 
 
 VOL_KERNEL = "functions/features/vol_kernel.sql"
 VOL_STEP = "functions/features/refresh_vol.sql"
 
 
-def test_a_volatility_of_the_next_candle_is_found(conn):
+def test_a_volatility_of_the_next_candle_is_found(daily):
+    conn = daily()
     mean = "series.means(each, ends, window)"
     contract.broken(conn, VOL_KERNEL, (mean, f"np.roll({mean}, -1)"))
-    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20, upto=FEATURES))
 
 
-def test_a_recurrence_that_goes_on_from_another_row_is_found(connect):
+def test_a_recurrence_that_goes_on_from_another_row_is_found(daily):
     contract.broken(
-        connect(),
+        daily(),
         VOL_STEP,
         ("and v.ts = c.after_ts", "and v.ts < c.after_ts order by v.ts desc limit 1"),
     )
-    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+    contract.is_found(lambda: contract.any_batches_and_restarts(daily, upto=FEATURES))
 
 
-def test_a_recurrence_that_begins_anew_is_found(connect):
-    conn = connect()
+def test_a_recurrence_that_begins_anew_is_found(daily):
+    conn = daily()
     contract.broken(
         conn,
         VOL_KERNEL,
         ("p_atr[n] is None or first <", "first <"),
         ("        if atr is None:", "        if True:"),
     )
-    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+    contract.is_found(lambda: contract.any_batches_and_restarts(daily, upto=FEATURES))
 
 
-def test_progress_without_its_past_is_found_in_batches(connect):
-    conn = connect()
+def test_progress_without_its_past_is_found_in_batches(daily):
+    conn = daily()
     contract.broken(conn, REFRESH, ("b.ts < a.from_ts", "b.ts <= a.from_ts"))
-    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+    contract.is_found(lambda: contract.any_batches_and_restarts(daily, upto=FEATURES))
 
 
 def write_without_need(conn) -> None:
@@ -143,9 +163,10 @@ def write_without_need(conn) -> None:
     )
 
 
-def test_a_row_written_without_need_is_found(conn):
+def test_a_row_written_without_need_is_found(few):
+    conn = few()
     write_without_need(conn)
-    contract.is_found(lambda: contract.repairs_just_what_depends(conn))
+    contract.is_found(lambda: contract.repairs_just_what_depends(conn, upto=FEATURES))
 
 
 def commit_progress_first(conn) -> None:
@@ -173,32 +194,34 @@ def commit_progress_first(conn) -> None:
     )
 
 
-def test_progress_committed_before_its_rows_is_found(connect):
-    commit_progress_first(connect())
-    contract.is_found(lambda: contract.survives_a_kill(connect, kills=30))
+def test_progress_committed_before_its_rows_is_found(few):
+    commit_progress_first(few())
+    contract.is_found(lambda: contract.survives_a_kill(few, kills=30, upto=FEATURES))
 
 
 @pytest.mark.parametrize("step", ["kernel", "write"])
-def test_progress_committed_before_its_rows_is_found_in_a_step(connect, step):
-    # Bars would be written by the next refresh all the same.
-    contract.only(connect(), ())
-    commit_progress_first(connect())
+def test_progress_committed_before_its_rows_is_found_in_a_step(daily, step):
+    # Without bars: they would be written by the next refresh all the same.
+    commit_progress_first(daily())
     contract.is_found(
-        lambda: contract.survives_a_kill_in(connect, RETURNS, step),
+        lambda: contract.survives_a_kill_in(daily, RETURNS, step),
         "what was killed is done by the next",
     )
 
 
-def test_a_step_that_no_kill_falls_in_is_found(connect):
+def test_a_step_that_no_kill_falls_in_is_found(few):
     contract.broken(
-        connect(),
+        few(),
         ASSETS,
         ("      and s.verb = p_verb;\nend", "      and false;\nend"),
     )
-    contract.is_found(lambda: contract.survives_a_kill(connect, kills=1, at_most=5), r"'commit': 0")
+    contract.is_found(
+        lambda: contract.survives_a_kill(few, kills=1, at_most=5, upto=FEATURES), r"'commit': 0"
+    )
 
 
-def test_a_second_run_that_writes_is_found(conn):
+def test_a_second_run_that_writes_is_found(daily):
+    conn = daily()
     contract.broken(
         conn,
         REFRESH,
@@ -206,24 +229,24 @@ def test_a_second_run_that_writes_is_found(conn):
     )
     write_without_need(conn)
     contract.is_found(
-        lambda: contract.incremental_equals_full(conn, examples=20, shrink=False),
+        lambda: contract.incremental_equals_full(conn, examples=20, shrink=False, upto=FEATURES),
         "a second run writes nothing",
     )
 
 
-def test_work_done_twice_is_found(connect):
+def test_work_done_twice_is_found(daily):
     contract.broken(
-        connect(),
+        daily(),
         VERB,
         ("(s.refreshed_at < v_started or s.refreshed_at is null)", "true"),
         ("for update skip locked", "for update"),
     )
-    contract.is_found(lambda: contract.two_share_the_work(connect))
+    contract.is_found(lambda: contract.two_share_the_work(daily, upto=FEATURES))
 
 
-def test_a_watermark_asked_for_again_is_found(connect):
+def test_a_watermark_asked_for_again_is_found(daily):
     contract.broken(
-        connect(),
+        daily(),
         REFRESH,
         (
             "    return query\n    select\n        a.id, a.rows_read",
@@ -235,14 +258,14 @@ def test_a_watermark_asked_for_again_is_found(connect):
             "    return query\n    select\n        a.id, a.rows_read",
         ),
     )
-    contract.is_found(lambda: contract.sees_what_comes_meanwhile(connect, RETURNS))
+    contract.is_found(lambda: contract.sees_what_comes_meanwhile(daily, RETURNS))
 
 
 def test_a_bar_that_is_closed_a_day_early_is_found(conn):
     contract.broken(
         conn, LADDER_KERNEL, ("until = (following - base)", "until = (following + 1 - base)")
     )
-    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20, upto=FEATURES))
 
 
 @pytest.mark.parametrize(
@@ -256,30 +279,31 @@ def test_a_bar_that_is_closed_a_day_early_is_found(conn):
 )
 def test_bars_that_do_not_follow_their_candles_are_found(connect, path, text, fault):
     contract.broken(connect(), path, (text, fault))
-    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect, upto=FEATURES))
 
 
 def test_an_average_of_the_next_close_is_found(conn):
     contract.broken(conn, EMA_KERNEL, ("close[by_step]", "np.roll(close, -1)[by_step]"))
-    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=5))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=5, upto=FEATURES))
 
 
 def test_an_average_that_goes_on_from_its_own_row_is_found(connect):
     contract.broken(connect(), EMA_STEP, ("e.time_close < p_from\n", "e.time_close <= p_from\n"))
-    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect, upto=FEATURES))
 
 
 def test_a_period_that_begins_without_its_first_bars_is_found(connect):
     contract.broken(connect(), EMA_STEP, ("<= l.bar_no + l.bars", "< l.bar_no + l.bars"))
-    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect, upto=FEATURES))
 
 
 STORE_STEP = "functions/features/refresh_store.sql"
 
 
-def test_a_row_with_the_next_candle_is_found(conn):
+def test_a_row_with_the_next_candle_is_found(few):
+    conn = few()
     contract.broken(conn, STORE_STEP, ("and c.ts = s.ts", "and c.ts = s.ts + interval '24 hours'"))
-    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=5))
+    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=5, upto=FEATURES))
 
 
 @pytest.mark.parametrize(
@@ -290,17 +314,22 @@ def test_a_row_with_the_next_candle_is_found(conn):
     ],
     ids=["a change is overlooked", "rows that went stay"],
 )
-def test_a_store_that_does_not_follow_its_sources_is_found(conn, old, new):
+def test_a_store_that_does_not_follow_its_sources_is_found(few, old, new):
+    conn = few()
     contract.broken(conn, STORE_STEP, (old, new))
-    contract.is_found(lambda: contract.incremental_equals_full(conn, examples=100, shrink=False))
+    contract.is_found(
+        lambda: contract.incremental_equals_full(conn, examples=100, shrink=False, upto=FEATURES)
+    )
 
 
-def test_rows_of_the_store_that_are_written_without_need_are_found(conn):
+def test_rows_of_the_store_that_are_written_without_need_are_found(few):
+    conn = few()
     contract.broken(conn, STORE_STEP, ("or o *<> j", "or true"))
-    contract.is_found(lambda: contract.repairs_just_what_depends(conn))
+    contract.is_found(lambda: contract.repairs_just_what_depends(conn, upto=FEATURES))
 
 
-def test_a_store_that_is_told_of_candles_alone_is_found(conn):
+def test_a_store_that_is_told_of_candles_alone_is_found(few):
+    conn = few()
     contract.put(conn, 1, contract.history(40))
     contract.refresh(conn)
     conn.execute("update bars.dim_consumers set also_reads = '{}' where consumer = 'store'")

@@ -18,6 +18,8 @@ ADDED = (("rsi", '{"period": 5}'), ("atr", '{"period": 3}'), ("bollinger", '{"pe
 SWITCHED = ("rsi_5", "atr_3", "bb_upper_9_2", "rsi_14", "macd_8_17_9", "adx_14")
 CHOICES = (["RSI"], ["macd_8_17_9", "stoch_d_14_3"], ["Atr", "adx"])
 DAYS = 160
+#: Without bars there are neither regimes nor signals.
+FEATURES = contract.INDICATORS.verb
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def any_configuration_equals_full(conn: psycopg.Connection, examples: int) -> No
         switch(conn, SWITCHED, on=True)
         contract.start_over(conn)
         contract.put(conn, 1, contract.history(90, without=13))
-        contract.refresh(conn)
+        contract.refresh(conn, upto=FEATURES)
         for what, first, length, salt in steps:
             if what == "put":
                 days = range(first, min(first + length, DAYS))
@@ -92,16 +94,17 @@ def any_configuration_equals_full(conn: psycopg.Connection, examples: int) -> No
                     (("skip", "forward_fill", "interpolate")[first],),
                 )
             elif what == "refresh":
-                contract.refresh(conn)
+                contract.refresh(conn, upto=FEATURES)
             elif what == "chosen":
                 queries.refresh(conn, indicators=CHOICES[first])
             else:
                 switch(conn, [SWITCHED[first]], on=what == "on")
         switch(conn, SWITCHED, on=True)
-        contract.refresh(conn)
-        incremental = contract.digest(conn)
-        assert contract.written(contract.refresh(conn)) == 0, "a second run writes nothing"
-        assert incremental == contract.full(conn)
+        contract.refresh(conn, upto=FEATURES)
+        incremental = contract.digest(conn, FEATURES)
+        again = contract.refresh(conn, upto=FEATURES)
+        assert contract.written(again, FEATURES) == 0, "a second run writes nothing"
+        assert incremental == contract.full(conn, FEATURES)
 
     holds()
 
@@ -147,12 +150,14 @@ def test_two_sessions_add_a_column_once(connect):
 def test_an_output_of_the_next_candle_is_found(conn):
     output = "np.where(np.isfinite(output), output, np.nan)"
     contract.broken(conn, KERNEL, (output, f"np.roll({output}, -1)"))
-    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=20, days=120))
+    contract.is_found(
+        lambda: contract.never_looks_ahead(conn, prefixes=20, days=120, upto=FEATURES)
+    )
 
 
 def test_a_line_to_the_wrong_candle_is_found(connect):
     contract.broken(connect(), KERNEL, ("source[is_gap] + 1\n", "source[is_gap] - 1\n"))
-    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect, upto=FEATURES))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def test_a_line_to_the_wrong_candle_is_found(connect):
 )
 def test_a_state_that_is_not_that_of_the_last_candle_is_found(connect, path, text, fault):
     contract.broken(connect(), path, (text, fault))
-    contract.is_found(lambda: contract.any_batches_and_restarts(connect))
+    contract.is_found(lambda: contract.any_batches_and_restarts(connect, upto=FEATURES))
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,8 @@ def test_features_as_they_were_known_go_by_the_same_rules(conn):
 
 # Each check, seen to fail.
 
+FEATURES = contract.RETURNS.verb
+
 
 def test_a_line_that_is_known_too_early_is_found(conn):
     odd(conn)
@@ -175,7 +177,9 @@ def test_a_line_that_is_known_too_early_is_found(conn):
         "functions/features/vol_kernel.sql",
         ("available[is_filled] = ts[source[is_filled] + 1]", "pass"),
     )
-    contract.is_found(lambda: contract.never_looks_ahead(conn, prefixes=40, days=200))
+    contract.is_found(
+        lambda: contract.never_looks_ahead(conn, prefixes=40, days=200, upto=FEATURES)
+    )
 
 
 def test_a_look_back_that_reads_too_little_is_found(conn):
@@ -190,4 +194,6 @@ def test_a_look_back_that_reads_too_little_is_found(conn):
         "functions/features/refresh_vol.sql",
         ("(greatest(v_rule.look_back, 126) + 28)", "(126 + 28)"),
     )
-    contract.is_found(lambda: contract.incremental_equals_full(conn, examples=40, shrink=False))
+    contract.is_found(
+        lambda: contract.incremental_equals_full(conn, examples=40, shrink=False, upto=FEATURES)
+    )

@@ -496,13 +496,12 @@ def test_an_asset_whose_candles_go_while_it_is_refreshed_has_no_bars_after_the_n
     conn, slow = autocommit(own_db), autocommit(own_db)
     contract.only(conn, ["1D", "7D"])
     contract.put(conn, 1, contract.history(30))
-    contract.make_slow(conn, contract.BARS)
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(contract.refresh, slow)
-        contract.wait_for_sleep(conn, slow.info.backend_pid)
-        conn.execute("select bars.delete_prices(1)")
+        with contract.held(conn, contract.BARS):
+            run = pool.submit(contract.refresh, slow)
+            contract.wait_for_hold(conn, slow.info.backend_pid)
+            conn.execute("select bars.delete_prices(1)")
         run.result()
-    conn.execute("drop trigger dawdle on bars.cmc_price_bars_multi_tf")
     assert bars(conn) != {}
     contract.refresh(conn)
     assert bars(conn) == {}

@@ -12,20 +12,30 @@ import pytest
 
 from ta_lab2.features import queries
 from ta_lab2.features.errors import RefreshFailed, UnknownAsset
-from tests.support import contract, prices
+from tests.support import contract, prices, servers
 from tests.support.contract import COMPUTATIONS, DAILY
 
 ASSETS = (1, 2, 3, 52, 1027)
 
 
-@pytest.fixture
-def conn(own_db, autocommit):
-    """A connection to a database with five assets of 200 days, without timeframes."""
-    conn = autocommit(own_db)
+def fill(conn) -> None:
+    """Five assets of 200 days, without timeframes."""
     contract.only(conn, ())
     for asset in ASSETS:
         prices.put(conn, asset, {n: 1.0 + (n * asset) % 13 for n in range(200) if n % 50})
-    return conn
+
+
+@pytest.fixture(scope="module")
+def original(server_url, template):
+    """A database with them that each test has a copy of."""
+    with servers.filled(server_url, template, fill) as name:
+        yield name
+
+
+@pytest.fixture
+def conn(own_db, autocommit):
+    """A connection to the copy."""
+    return autocommit(own_db)
 
 
 #: From day 1 to day 199, gaps included.

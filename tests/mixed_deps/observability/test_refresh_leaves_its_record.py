@@ -36,22 +36,26 @@ def load(conn) -> None:
         prices.put(conn, asset, {n: 1.0 + (n * asset) % 13 for n in range(DAYS)})
 
 
+@pytest.fixture(scope="module")
+def original(server_url, template):
+    """A database with the assets that each test has a copy of."""
+    with servers.filled(server_url, template, load) as name:
+        yield name
+
+
 @pytest.fixture
 def conn(own_db, autocommit):
-    """A connection to a database with the assets."""
-    conn = autocommit(own_db)
-    load(conn)
-    return conn
+    """A connection to the copy."""
+    return autocommit(own_db)
 
 
-@pytest.fixture
-def undisturbed(server_url, template):
+@pytest.fixture(scope="module")
+def undisturbed(server_url, original):
     """What a refresh of the same assets ends in that nobody disturbs."""
     with (
-        servers.copy(server_url, "undisturbed", template=template) as conninfo,
+        servers.copy(server_url, "undisturbed", template=original) as conninfo,
         psycopg.connect(conninfo, autocommit=True) as conn,
     ):
-        load(conn)
         refresh(conn)
         return digest(conn)
 

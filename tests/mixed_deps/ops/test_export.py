@@ -15,23 +15,33 @@ import pytest
 from ta_lab2 import cli
 from ta_lab2.ops import export as exports
 from ta_lab2.settings import settings
-from tests.support import contract
+from tests.support import contract, servers
 
 AWKWARD = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, -0.0, 123456789.12345679, 1e22, 2.5e-7]
 
 
-@pytest.fixture
-def conn(own_db, autocommit, monkeypatch):
-    """Let the settings mean this test's database, which has three assets with prices."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "200")
-    settings.cache_clear()
-    conn = autocommit(own_db)
+def fill(conn) -> None:
+    """Three assets with prices, refreshed."""
     contract.only(conn, ["1D", "3D"])
     for asset, first in ((1, 100.0), (2, 1 / 3), (3, 1e-7)):
         contract.put(conn, asset, {n: first * (1 + n / 7) for n in range(40)}, 0)
     contract.refresh(conn)
-    yield conn
+
+
+@pytest.fixture(scope="module")
+def original(server_url, template):
+    """A database with them that each test has a copy of."""
+    with servers.filled(server_url, template, fill) as name:
+        yield name
+
+
+@pytest.fixture
+def conn(own_db, autocommit, monkeypatch):
+    """Let the settings mean the copy."""
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
+    monkeypatch.setenv("COLUMNS", "200")
+    settings.cache_clear()
+    yield autocommit(own_db)
     settings.cache_clear()
 
 

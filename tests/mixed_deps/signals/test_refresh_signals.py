@@ -7,17 +7,15 @@ import pytest
 
 from ta_lab2.features import queries as features
 from ta_lab2.signals import errors, queries
-from tests.support import contract, prices
+from tests.support import contract, prices, servers
 
 #: An active signal of each type, and one that asks the regimes.
 SOME = ("ema_6_9_both", "rsi_7_both", "atr_2_both", "atr_5_regime")
 
 
-@pytest.fixture
-def conn(own_db, autocommit):
+def fill(conn) -> None:
     """Two assets, refreshed."""
-    conn = autocommit(own_db)
-    contract.only(conn, ("1D", "1W_CAL_ISO", "1M_CAL"))
+    contract.only(conn, contract.READ)
     conn.execute(
         """
         update regimes.dim_regime_policies as p
@@ -28,7 +26,19 @@ def conn(own_db, autocommit):
     contract.put(conn, 1, contract.history())
     contract.put(conn, 2, contract.history(300, 3), shape=2)
     contract.refresh(conn)
-    return conn
+
+
+@pytest.fixture(scope="module")
+def original(server_url, template):
+    """A database with them that each test has a copy of."""
+    with servers.filled(server_url, template, fill) as name:
+        yield name
+
+
+@pytest.fixture
+def conn(own_db, autocommit):
+    """A connection to the copy."""
+    return autocommit(own_db)
 
 
 def signal_id(conn, name: str) -> int:
@@ -417,9 +427,8 @@ def test_today_marks_to_the_last_close_and_says_where_a_breakout_exits(conn):
             assert gain == (close / entry - 1 if direction == "long" else 1 - close / entry)
 
 
-def test_refresh_all_does_what_the_three_verbs_do(own_db, autocommit):
-    conn = autocommit(own_db)
-    contract.only(conn, ("1D", "1W_CAL_ISO", "1M_CAL"))
+def test_refresh_all_does_what_the_three_verbs_do(conn):
+    contract.start_over(conn)
     contract.put(conn, 1, contract.history(120))
     conn.execute("call refresh_all(p_dry_run => true)")
     assert conn.execute("select count(*) from signals.cmc_signal_state").fetchone() == (0,)

@@ -187,6 +187,18 @@ def test_only_db_knows_timescaledb(file):
 
 
 @by_path
+def test_a_function_asks_for_the_modules_that_it_takes_from_gd(file):
+    """Tests of one session would not notice: whichever came before may have asked."""
+    for body in re.findall(r"^as \$\$$(.*?)^\$\$;$", file.text, re.MULTILINE | re.DOTALL):
+        # What makes a module is asked for by whoever asks for that.
+        if 'if "made" in SD:' in body:
+            continue
+        for module in set(re.findall(r'GD\["(\w+)"\]', body)):
+            made_by = "_kernel" if module == "indicators" else f".{module}"
+            assert f"{made_by}()" in body, f'{file.path}: plpy.execute("select ...{made_by}()")'
+
+
+@by_path
 def test_nothing_asks_for_the_wall_clock_inside_a_computation(file):
     if slice_of(file) in {"indicators", "features", "regimes", "signals", "backtest"}:
         assert not re.search(r"\bnow\(\)|current_date|current_timestamp", code(file)), (
