@@ -17,9 +17,9 @@ from rich.table import Table
 from ta_lab2.backtest import runs
 from ta_lab2.backtest.runs import Difference, Listed, Metric, Run
 from ta_lab2.backtest.words import count, day, moment, percent, ratio, valued, words
+from ta_lab2.bars.names import asset_ids
 from ta_lab2.cli import console, export
 from ta_lab2.db.connect import app_conninfo
-from ta_lab2.ops.export import asset_id
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,7 +93,7 @@ def run(
         run_id = runs.start(
             conn,
             signal,
-            asset_ids=[asset_id(conn, word) for word in asset] if asset else None,
+            asset_ids=asset_ids(conn, asset),
             **{"from": _begin(export.moment("--from", since))},
             to=_end(export.moment("--to", until)),
             cost_model=costs,

@@ -111,7 +111,7 @@ def demo(
             report.write(reports.html(conn, ranked[0].run_id), page)
         summary = market.price_summary(conn, asset_ids)
         console.out.print(table(summary, synthetic=not files))
-        _show_regimes(conn, [row.symbol for row in summary[:MOST_REGIMES]])
+        _show_regimes(conn, [row.id for row in summary[:MOST_REGIMES]])
         if not files:
             _explain_the_revision(conn, made)
         console.out.print(f"[bold]Strategies over {_assets(asset_ids)}, realistic costs[/]")
@@ -278,9 +278,9 @@ def _assets(asset_ids: Sequence[int]) -> str:
     return "1 asset" if len(asset_ids) == 1 else f"{len(asset_ids)} assets"
 
 
-def _show_regimes(conn: psycopg.Connection, symbols: Sequence[str]) -> None:
+def _show_regimes(conn: psycopg.Connection, asset_ids: Sequence[int]) -> None:
     """Print the last regimes of some assets, and what they allow."""
-    found = regimes.latest(conn, symbols)
+    found = regimes.latest(conn, asset_ids)
     if found:
         made = Table(
             box=box.SIMPLE_HEAD,

@@ -10,6 +10,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from ta_lab2.bars.names import asset_ids
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
@@ -17,9 +18,11 @@ from ta_lab2.signals import queries
 
 
 def today(
-    symbols: Annotated[
+    assets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SYMBOL", help="Only these assets; all by default."),
+        typer.Argument(
+            metavar="SYMBOL", help="Only these assets, by symbol, name or id; all by default."
+        ),
     ] = None,
 ) -> None:
     """Show what the signals say: open positions, entries and exits of the last closed bar.
@@ -28,13 +31,16 @@ def today(
     an atr_breakout would exit.
     """
     with psycopg.connect(app_conninfo(), autocommit=True, application_name="ta-lab2 today") as conn:
-        seen = queries.last_bars(conn, symbols or ())
-        found = queries.today(conn, symbols or ())
-    missing = {symbol.upper() for symbol in symbols or ()} - {symbol.upper() for symbol in seen}
-    if missing or not seen:
+        ids = asset_ids(conn, assets)
+        seen = queries.last_bars(conn, ids)
+        found = queries.today(conn, ids)
+    lacking = [
+        word for word, known in zip(assets or (), ids or (), strict=True) if known not in seen
+    ]
+    if lacking or not seen:
         raise Refused(
-            f"there are no signals of {', '.join(sorted(missing)) or 'any asset'}",
-            "`ta-lab2 assets` lists the assets, `ta-lab2 refresh` brings their signals up to date.",
+            f"there are no signals of {', '.join(lacking) or 'any asset'} yet",
+            "`ta-lab2 refresh` works them out; `ta-lab2 assets list` shows who has candles.",
         )
     if found:
         console.out.print(table(found))

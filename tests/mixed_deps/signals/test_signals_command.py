@@ -78,7 +78,7 @@ def test_one_that_is_added_says_something_after_the_next_refresh(conn, capsys):
         (("signals", "deactivate", "nothing"), "there is no signal nothing"),
         (("signals", "activate", "nothing"), "there is no signal nothing"),
         (("today",), "there are no signals of any asset"),
-        (("today", "XYZ"), "there are no signals of XYZ"),
+        (("today", "XYZ"), "there is no asset XYZ"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(conn, capsys, words, says):
