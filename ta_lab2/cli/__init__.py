@@ -140,6 +140,7 @@ def _explain(error: Exception) -> int:
             console.error(
                 f"the database is not what this version needs: {error.diag.message_primary}",
                 "Run `ta-lab2 db migrate`.",
+                f"The demo's market is in another one: TA_LAB2_DATABASE={demo.DATABASE}.",
             )
             return 2
         case psycopg.Error():

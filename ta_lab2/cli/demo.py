@@ -364,13 +364,20 @@ def _show_the_way(database: str) -> None:
     console.say(f"  {command()} db psql --database {database}")
     for line in _QUERY:
         console.say(f"  {line}")
+    if settings().database_url is not None and database == DATABASE:
+        return
+    # What the other commands ask is the project's own database.
+    told = f"TA_LAB2_DATABASE={DATABASE} " if database == DATABASE else ""
+    for words in ("today", "backtest list --best", "backtest show"):
+        console.say(f"  {told}{command()} {words}")
 
 
 def command() -> str:
     """Return how this program is called from where the user stands."""
     if shutil.which("ta-lab2"):
         return "ta-lab2"
-    python = Path(sys.executable)
-    if python.is_relative_to(Path.cwd()):
-        python = python.relative_to(Path.cwd())
-    return f"{python} -m ta_lab2"
+    here, python = Path.cwd(), Path(sys.executable)
+    script = python.with_name("ta-lab2")
+    place = script if script.exists() else python
+    shown = place.relative_to(here) if place.is_relative_to(here) else place
+    return f"{shown}" if place == script else f"{shown} -m ta_lab2"

@@ -52,7 +52,7 @@ def today(
 
 def table(rows: list[queries.Standing]) -> Table:
     """Return a line for each position and exit."""
-    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    made = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     made.add_column("symbol", overflow="fold")
     made.add_column("signal", overflow="fold")
     for name in ("today", "since"):
@@ -65,9 +65,14 @@ def table(rows: list[queries.Standing]) -> Table:
             row.signal_name,
             f"{row.event} {row.direction}",
             str(row.entry_day),
-            f"{row.entry_price:.6g}",
-            f"{row.close:.6g}",
-            f"{row.pnl_pct:+.1%}",
-            "" if row.exit_level is None else f"{row.exit_level:.6g}",
+            _price(row.entry_price),
+            _price(row.close),
+            f"{row.pnl_pct:+,.1%}" if abs(row.pnl_pct) < 10 else f"{row.pnl_pct:+,.0%}",
+            "" if row.exit_level is None else _price(row.exit_level),
         )
     return made
+
+
+def _price(value: float) -> str:
+    """Return a price in as few letters as tell it: all columns have to fit a terminal."""
+    return f"{value:.6g}" if value >= 1 else f"{value:.5g}"
