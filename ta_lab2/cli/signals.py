@@ -59,7 +59,9 @@ def kinds() -> None:
         found = queries.kinds(conn)
     table = _table("type", "parameters", "what it is")
     for each in found:
-        rules = "\n".join(f"{name}{_rule(rule)}" for name, rule in each.parameters.items())
+        # What has to be given comes first.
+        known = sorted(each.parameters.items(), key=lambda known: "default" in known[1])
+        rules = "\n".join(f"{name}{_rule(rule)}" for name, rule in known)
         table.add_row(each.signal_type, rules, each.description)
     console.out.print(table)
 

@@ -75,4 +75,4 @@ def table(rows: list[queries.Standing]) -> Table:
 
 def _price(value: float) -> str:
     """Return a price in as few letters as tell it: all columns have to fit a terminal."""
-    return f"{value:.6g}" if value >= 1 else f"{value:.5g}"
+    return f"{value:.{6 if value >= 1 else 5 if value >= 0.001 else 3}g}"
