@@ -28,7 +28,7 @@ def valued(metric: Metric) -> str:
         case value, "fraction":
             return percent(value, 1)
         case value, "count" | "days" | "bars":
-            return count(value) if value == int(value) else f"{value:,.1f}"
+            return f"{value:,.1f}".removesuffix(".0")
         case value, _:
             return ratio(value)
 

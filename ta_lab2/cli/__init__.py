@@ -149,10 +149,7 @@ def _explain(error: Exception) -> int:
             return error.exit_code
         case psycopg.OperationalError() if error.sqlstate is None:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
-            console.error(
-                f"the database does not answer: {first}",
-                "`ta-lab2 db status` says which database is meant; `ta-lab2 db up` starts ours.",
-            )
+            console.error(f"the database does not answer: {first}", _why_no_answer(first))
             return 2
         case (
             psycopg.errors.InvalidSchemaName()
@@ -185,3 +182,12 @@ def _explain(error: Exception) -> int:
                 f"{type(error).__name__}: {error}", "This is our fault; --debug shows where."
             )
             return 1
+
+
+def _why_no_answer(said: str) -> str:
+    """Return what to do about a connection that was refused, by what the server said."""
+    if "password" in said:
+        return "The login or its password is wrong; PGPASSWORD or ~/.pgpass may have the right one."
+    if "does not exist" in said:
+        return "`ta-lab2 db status` lists the databases; TA_LAB2_DATABASE names the one to ask."
+    return "`ta-lab2 db status` says which database is meant; `ta-lab2 db up` starts ours."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
 from itertools import groupby
 from typing import Annotated, Final
 from uuid import UUID
@@ -98,8 +97,8 @@ def run(
             conn,
             signal,
             asset_ids=asset_ids(conn, asset),
-            **{"from": _begin(export.moment("--from", since))},
-            to=_end(export.moment("--to", until)),
+            **{"from": export.begin(export.moment("--from", since))},
+            to=export.end(export.moment("--to", until)),
             cost_model=costs,
             capital=capital,
             sizing=sizing,
@@ -107,24 +106,10 @@ def run(
             vol_target=vol_target,
             fill=fill,
             capital_limit=capital_limit,
-            known_at=_begin(export.moment("--known-at", known_at)),
+            known_at=export.begin(export.moment("--known-at", known_at)),
             label=label,
         )
         _show(conn, run_id)
-
-
-def _begin(given: date | datetime | None) -> datetime | None:
-    """Return the moment at which a day begins, or the moment itself."""
-    if given is None or isinstance(given, datetime):
-        return given
-    return datetime.combine(given, time.min, UTC)
-
-
-def _end(given: date | datetime | None) -> datetime | None:
-    """Return the moment at which a day ends, or the moment itself."""
-    if given is None or isinstance(given, datetime):
-        return given
-    return datetime.combine(given, time.max, UTC)
 
 
 @app.command("list")

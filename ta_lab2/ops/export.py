@@ -119,6 +119,8 @@ def _suffix(path: Path) -> str:
 def _refuse_existing(path: Path, force: bool) -> None:
     if path.is_dir():
         raise Refused(f"{path} is a folder", "Give the name of a file.")
+    if not path.absolute().parent.is_dir():
+        raise Refused(f"there is no folder {path.absolute().parent}", "Make it first.")
     if path.exists() and not force:
         raise Refused(f"{path} exists", "--force writes over it.")
 

@@ -62,6 +62,7 @@ def test_one_that_is_added_says_something_after_the_next_refresh(conn, capsys):
     ("words", "says"),
     [
         (("signals", "add", "a", "ema_cross"), "no signal is of the type ema_cross"),
+        (("signals", "add", "My Cross", "ema_crossover"), "'My Cross' can't be a signal's name"),
         (("signals", "add", "a", "ema_crossover"), "lacks direction, fast_period, slow_period"),
         (("signals", "add", "a", "ema_crossover", "fast"), "'fast' is no parameter"),
         (
