@@ -58,7 +58,10 @@ def percent(value: float | None, digits: int) -> str:
 def bare(value: float, digits: int) -> str:
     """Return a fraction as a percentage without its sign, for a table that says so above it."""
     if abs(value) >= 9.995 and not digits:
-        return f"{value / 10:,.1f}k".replace("-", MINUS)  # a cell of a phone has room for no more
+        # A cell of a phone has room for no more.
+        thousands = value / 10
+        shown = f"{thousands:.1f}" if abs(thousands) < 9.95 else f"{thousands:,.0f}"
+        return f"{shown}k".replace("-", MINUS)
     text = percent(value, digits).removesuffix("%")
     return text.lstrip(MINUS) if set(text) <= set("-0.," + MINUS) else text
 
