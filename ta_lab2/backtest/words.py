@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import log10
 from typing import Final
 
 from ta_lab2.backtest.runs import Metric
 
 MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "\N{EN DASH}"
+_UNITS: Final = "kMBT"
 _WORDS: Final = {"cagr": "CAGR", "var": "VaR"}
 
 
@@ -26,7 +28,7 @@ def valued(metric: Metric) -> str:
         case value, "fraction":
             return percent(value, 1)
         case value, "count" | "days" | "bars":
-            return count(value) if value == int(value) else f"{value:,.1f}"
+            return f"{value:,.1f}".removesuffix(".0")
         case value, _:
             return ratio(value)
 
@@ -37,14 +39,29 @@ def ratio(value: float | None) -> str:
 
 
 def percent(value: float | None, digits: int) -> str:
-    """Return a fraction as a percentage with a true minus; a dash where there is none."""
+    """Return a fraction as a percentage with a true minus; a dash where there is none.
+
+    Of large ones three digits are as many as anybody reads: 46609227 % is 46.6M%.
+    """
     if value is None:
         return NOTHING
-    return f"{value:,.{digits}%}".replace("-", MINUS)
+    large = abs(value) * 100
+    if large < 999.5:
+        return f"{value:,.{digits}%}".replace("-", MINUS)
+    if large < 9999.5:
+        return f"{value:,.0%}".replace("-", MINUS)
+    thousands = min(int(log10(large * 1.0005)) // 3, len(_UNITS))
+    shown = f"{large / 1000**thousands:.3g}{_UNITS[thousands - 1]}%"
+    return MINUS + shown if value < 0 else shown
 
 
 def bare(value: float, digits: int) -> str:
     """Return a fraction as a percentage without its sign, for a table that says so above it."""
+    if abs(value) >= 9.995 and not digits:
+        # A cell of a phone has room for no more.
+        thousands = value / 10
+        shown = f"{thousands:.1f}" if abs(thousands) < 9.95 else f"{thousands:,.0f}"
+        return f"{shown}k".replace("-", MINUS)
     text = percent(value, digits).removesuffix("%")
     return text.lstrip(MINUS) if set(text) <= set("-0.," + MINUS) else text
 

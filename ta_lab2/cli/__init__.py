@@ -1,15 +1,16 @@
-"""The command line: ``ta-lab2``. Subcommands live one group a file, imported when they are used."""
+"""The command line: ``ta-lab2``. Commands live one group a file, without arithmetic or SQL."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final
 
 import psycopg
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 import ta_lab2
@@ -39,33 +40,54 @@ from ta_lab2.errors import DatabaseRaised, TaLabError
 
 INTERRUPTED = 130
 
+db.app.command("doctor")(doctor.doctor)
+prices = groups.with_default(ingest.ingest)
+prices.command("ccxt")(ingest_ccxt.ccxt)
+
+#: In the order in which one needs them.
+COMMANDS: Final[Mapping[str, Mapping[str, typer.Typer | Callable[..., None]]]] = {
+    "Begin": {"demo": demo.demo, "db": db.app},
+    "Prices in": {"ingest": prices, "assets": assets.app, "calendar": calendar.app},
+    "Up to date": {
+        "refresh": refresh.refresh,
+        "runs": runs.runs,
+        "findings": findings.findings,
+        "schedule": schedule.schedule,
+        "unschedule": schedule.unschedule,
+    },
+    "Research": {
+        "indicators": indicators.app,
+        "regimes": regimes.regimes,
+        "signals": signals.app,
+        "today": today.today,
+        "backtest": backtest.app,
+        "report": report.report,
+        "export": export.export,
+    },
+}
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands as above; Typer puts those that have subcommands last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - its caller's signature
+        return [name for commands in COMMANDS.values() for name in commands]
+
+
 app = typer.Typer(
     name="ta-lab2",
+    cls=_InOrder,
     help=ta_lab2.__doc__,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-db.app.command("doctor")(doctor.doctor)
-app.add_typer(db.app, name="db")
-app.add_typer(calendar.app, name="calendar")
-app.add_typer(assets.app, name="assets")
-app.add_typer(backtest.app, name="backtest")
-app.command("demo")(demo.demo)
-prices = groups.with_default(ingest.ingest)
-prices.command("ccxt")(ingest_ccxt.ccxt)
-app.add_typer(prices, name="ingest")
-app.add_typer(indicators.app, name="indicators")
-app.command("refresh")(refresh.refresh)
-app.command("regimes")(regimes.regimes)
-app.add_typer(signals.app, name="signals")
-app.command("today")(today.today)
-app.command("report")(report.report)
-app.command("runs")(runs.runs)
-app.command("export")(export.export)
-app.command("findings")(findings.findings)
-app.command("schedule")(schedule.schedule)
-app.command("unschedule")(schedule.unschedule)
+for _panel, _commands in COMMANDS.items():
+    for _name, _command in _commands.items():
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+        else:
+            app.command(_name, rich_help_panel=_panel)(_command)
 
 
 def _version(wanted: bool) -> None:
@@ -127,10 +149,7 @@ def _explain(error: Exception) -> int:
             return error.exit_code
         case psycopg.OperationalError() if error.sqlstate is None:
             first = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
-            console.error(
-                f"the database does not answer: {first}",
-                "`ta-lab2 db status` says which database is meant; `ta-lab2 db up` starts ours.",
-            )
+            console.error(f"the database does not answer: {first}", _why_no_answer(first))
             return 2
         case (
             psycopg.errors.InvalidSchemaName()
@@ -140,6 +159,7 @@ def _explain(error: Exception) -> int:
             console.error(
                 f"the database is not what this version needs: {error.diag.message_primary}",
                 "Run `ta-lab2 db migrate`.",
+                f"The demo's market is in another one: TA_LAB2_DATABASE={demo.DATABASE}.",
             )
             return 2
         case psycopg.Error():
@@ -162,3 +182,12 @@ def _explain(error: Exception) -> int:
                 f"{type(error).__name__}: {error}", "This is our fault; --debug shows where."
             )
             return 1
+
+
+def _why_no_answer(said: str) -> str:
+    """Return what to do about a connection that was refused, by what the server said."""
+    if "password" in said:
+        return "The login or its password is wrong; PGPASSWORD or ~/.pgpass may have the right one."
+    if "does not exist" in said:
+        return "`ta-lab2 db status` lists the databases; TA_LAB2_DATABASE names the one to ask."
+    return "`ta-lab2 db status` says which database is meant; `ta-lab2 db up` starts ours."

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from ta_lab2.bars import queries
+from ta_lab2.bars.names import asset_id
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
@@ -18,19 +19,16 @@ app = typer.Typer(
     no_args_is_help=True, help="The assets: list, show, rename, session, delete prices."
 )
 
-AssetId = Annotated[int, typer.Argument(metavar="ID", help="CoinMarketCap's numeric id.")]
+AssetName = Annotated[str, typer.Argument(metavar="ASSET", help="Its symbol, its name or its id.")]
 
 
 def _connect() -> psycopg.Connection:
     return psycopg.connect(app_conninfo(), application_name="ta-lab2 assets")
 
 
-def _one(conn: psycopg.Connection, asset_id: int) -> queries.Asset:
-    """Return an asset; refuse an id that none has."""
-    found = queries.assets(conn, asset_id)
-    if not found:
-        raise Refused(f"there is no asset {asset_id}", "`ta-lab2 assets list` lists them.")
-    return found[0]
+def _one(conn: psycopg.Connection, asset: str) -> queries.Asset:
+    """Return the asset that is meant; refuse a word that means none."""
+    return queries.assets(conn, asset_id(conn, asset))[0]
 
 
 @app.command("list")
@@ -63,29 +61,29 @@ def list_() -> None:
 
 
 @app.command()
-def show(asset_id: AssetId) -> None:
+def show(asset: AssetName) -> None:
     """Show one asset: its candles, where they come from, and when they last changed."""
     with _connect() as conn:
-        asset = _one(conn, asset_id)
+        found = _one(conn, asset)
     for name, value in (
-        ("id", asset.id),
-        ("symbol", asset.symbol),
-        ("name", asset.slug),
-        ("session", asset.session_id),
-        ("source", asset.source or "none yet"),
-        ("candles", f"{asset.candles:,}"),
-        ("first", asset.first_day or "-"),
-        ("last", asset.last_day or "-"),
-        ("versions replaced", f"{asset.revisions:,}"),
-        ("loads", f"{asset.loads:,}"),
-        ("last change", asset.recorded_at or "-"),
+        ("id", found.id),
+        ("symbol", found.symbol),
+        ("name", found.slug),
+        ("session", found.session_id),
+        ("source", found.source or "none yet"),
+        ("candles", f"{found.candles:,}"),
+        ("first", found.first_day or "-"),
+        ("last", found.last_day or "-"),
+        ("versions replaced", f"{found.revisions:,}"),
+        ("loads", f"{found.loads:,}"),
+        ("last change", found.recorded_at or "-"),
     ):
         console.out.print(f"{name:18} {value}", markup=False)
 
 
 @app.command()
 def rename(
-    asset_id: AssetId,
+    asset: AssetName,
     symbol: Annotated[str | None, typer.Option(help="The new ticker.")] = None,
     name: Annotated[
         str | None, typer.Option(help="The new slug, as in the names of its files.")
@@ -95,44 +93,45 @@ def rename(
     if not symbol and not name:
         raise Refused("no new name is given", "Give --symbol, --name or both.")
     with _connect() as conn:
-        queries.rename(conn, asset_id, symbol=symbol or None, slug=(name or "").lower() or None)
-        asset = _one(conn, asset_id)
-    console.say(f"asset {asset.id} is {asset.symbol}, {asset.slug}")
+        known = asset_id(conn, asset)
+        queries.rename(conn, known, symbol=symbol or None, slug=(name or "").lower() or None)
+        found = _one(conn, str(known))
+    console.say(f"asset {found.id} is {found.symbol}, {found.slug}")
 
 
 @app.command()
 def session(
-    asset_id: AssetId,
+    asset: AssetName,
     session_id: Annotated[
         str, typer.Argument(metavar="SESSION", help="A row of dim_sessions, such as EQUITY.")
     ],
 ) -> None:
     """Say when an asset's market is open. Only for an asset without prices: they go by it."""
     with _connect() as conn:
-        queries.set_session(conn, asset_id, session_id)
-        asset = _one(conn, asset_id)
-    console.say(f"asset {asset.id}, {asset.symbol}, is of session {asset.session_id}")
+        queries.set_session(conn, asset_id(conn, asset), session_id)
+        found = _one(conn, asset)
+    console.say(f"asset {found.id}, {found.symbol}, is of session {found.session_id}")
 
 
 @app.command()
 def delete(
-    asset_id: AssetId,
+    asset: AssetName,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
 ) -> None:
     """Delete an asset's prices. The revision log keeps daily ones; the next refresh follows."""
     with _connect() as conn:
-        asset = _one(conn, asset_id)
-        intraday = queries.intraday_candles(conn, asset_id)
+        found = _one(conn, asset)
+        intraday = queries.intraday_candles(conn, found.id)
         # Nothing is locked while somebody thinks.
         conn.rollback()
         of_which = f" and {intraday:,} intraday candles" if intraday else ""
-        name = f"{asset.symbol} ({asset.slug})"
-        question = f"Delete all {asset.candles:,} candles{of_which} of {name}?"
+        name = f"{found.symbol} ({found.slug})"
+        question = f"Delete all {found.candles:,} candles{of_which} of {name}?"
         if not console.confirm(question, yes=yes):
             raise typer.Exit(2)
-        deleted = queries.delete_prices(conn, asset_id)
+        deleted = queries.delete_prices(conn, found.id)
     console.say(
-        f"{deleted:,} candles of {asset.symbol} are deleted; price_revisions keeps"
+        f"{deleted:,} candles of {found.symbol} are deleted; price_revisions keeps"
         f" {'the daily ones' if intraday else 'them'},"
         " `ta-lab2 refresh` removes what was computed from them"
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
 from itertools import groupby
 from typing import Annotated, Final
 from uuid import UUID
@@ -17,9 +17,9 @@ from rich.table import Table
 from ta_lab2.backtest import runs
 from ta_lab2.backtest.runs import Difference, Listed, Metric, Run
 from ta_lab2.backtest.words import count, day, moment, percent, ratio, valued, words
+from ta_lab2.bars.names import asset_ids
 from ta_lab2.cli import console, export
 from ta_lab2.db.connect import app_conninfo
-from ta_lab2.ops.export import asset_id
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,6 +41,9 @@ _LEVELS: Final = {
     "equity": "equity, from the first bar on which it differs",
     "metric": "metrics",
 }
+
+#: A number with more digits than one reads.
+_LONG: Final = re.compile(r"-?\d+\.\d{5,}(?:e[-+]?\d+)?(?![\d+:])")
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help=RUN)]
 
@@ -93,9 +96,9 @@ def run(
         run_id = runs.start(
             conn,
             signal,
-            asset_ids=[asset_id(conn, word) for word in asset] if asset else None,
-            **{"from": _begin(export.moment("--from", since))},
-            to=_end(export.moment("--to", until)),
+            asset_ids=asset_ids(conn, asset),
+            **{"from": export.begin(export.moment("--from", since))},
+            to=export.end(export.moment("--to", until)),
             cost_model=costs,
             capital=capital,
             sizing=sizing,
@@ -103,24 +106,10 @@ def run(
             vol_target=vol_target,
             fill=fill,
             capital_limit=capital_limit,
-            known_at=_begin(export.moment("--known-at", known_at)),
+            known_at=export.begin(export.moment("--known-at", known_at)),
             label=label,
         )
         _show(conn, run_id)
-
-
-def _begin(given: date | datetime | None) -> datetime | None:
-    """Return the moment at which a day begins, or the moment itself."""
-    if given is None or isinstance(given, datetime):
-        return given
-    return datetime.combine(given, time.min, UTC)
-
-
-def _end(given: date | datetime | None) -> datetime | None:
-    """Return the moment at which a day ends, or the moment itself."""
-    if given is None or isinstance(given, datetime):
-        return given
-    return datetime.combine(given, time.max, UTC)
 
 
 @app.command("list")
@@ -219,7 +208,7 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="A", help=RUN)],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")] = "last",
     everything: Annotated[
-        bool, typer.Option("--all", help="Every line, not the first ones of each level.")
+        bool, typer.Option("--all", help="Every line and digit, not the first of each level.")
     ] = False,
 ) -> None:
     """Say in what two runs differ: digests, settings, candles, features, signals, trades."""
@@ -228,11 +217,11 @@ def compare(
         for name, run_id in (("a", a), ("b", b)):
             console.out.print(f"{name}: {_told(runs.one(conn, run_id))}", markup=False)
         found = runs.compare(conn, a, b)
-    explain(found, most=len(found) if everything else MOST)
+    explain(found, most=None if everything else MOST)
 
 
-def explain(found: Sequence[Difference], *, most: int = MOST) -> None:
-    """Print in what two runs differ, at most so many lines a level."""
+def explain(found: Sequence[Difference], *, most: int | None = MOST) -> None:
+    """Print in what two runs differ, at most so many lines a level; None: all, with all digits."""
     digests = [each for each in found if each.level in ("inputs", "machinery", "result")]
     console.out.print("")
     for each in digests:
@@ -245,22 +234,21 @@ def explain(found: Sequence[Difference], *, most: int = MOST) -> None:
         console.out.print("")
         console.out.print(f"[bold]{_LEVELS[level]}[/]")
         for each in lines[:most]:
-            console.out.print(f"  {_line(each)}", markup=False)
-        if len(lines) > most:
+            console.out.print(f"  {_line(each, whole=most is None)}", markup=False)
+        if most is not None and len(lines) > most:
             console.out.print(f"  and {len(lines) - most} more, see --all", markup=False)
 
 
-def _line(each: Difference) -> str:
-    """Return a difference in a line: where, what, and both values."""
+def _line(each: Difference, *, whole: bool) -> str:
+    """Return a difference in a line: where, what, and both values, whole or as short as tells."""
     asset = each.symbol or (str(each.id) if each.id else "")
     where = " ".join(filter(None, [asset, day(each.ts) if each.ts else ""]))
     if each.level == "segment":
         return f"{asset} {each.what}: {each.detail}".strip()
-    values = ""
-    if each.a is not None and each.b is not None:
-        values = f"{_short(each.a)} -> {_short(each.b)}"
-    elif each.a is not None or each.b is not None:
-        values = _short(each.a or each.b or "")
+    shown = [_short(text) for text in (each.a, each.b) if text is not None]
+    fewer = [_LONG.sub(lambda found: f"{float(found[0]):.8g}", text) for text in shown]
+    # What differs in its last digits alone is shown with them.
+    values = " -> ".join(shown if whole or len(set(fewer)) < len(fewer) else fewer)
     told = f"{each.what}: {values}" if values else each.what
     return f"{where + ' ' if where else ''}{told}{f' ({each.detail})' if each.detail else ''}"
 

@@ -111,7 +111,7 @@ def demo(
             report.write(reports.html(conn, ranked[0].run_id), page)
         summary = market.price_summary(conn, asset_ids)
         console.out.print(table(summary, synthetic=not files))
-        _show_regimes(conn, [row.symbol for row in summary[:MOST_REGIMES]])
+        _show_regimes(conn, [row.id for row in summary[:MOST_REGIMES]])
         if not files:
             _explain_the_revision(conn, made)
         console.out.print(f"[bold]Strategies over {_assets(asset_ids)}, realistic costs[/]")
@@ -278,9 +278,9 @@ def _assets(asset_ids: Sequence[int]) -> str:
     return "1 asset" if len(asset_ids) == 1 else f"{len(asset_ids)} assets"
 
 
-def _show_regimes(conn: psycopg.Connection, symbols: Sequence[str]) -> None:
+def _show_regimes(conn: psycopg.Connection, asset_ids: Sequence[int]) -> None:
     """Print the last regimes of some assets, and what they allow."""
-    found = regimes.latest(conn, symbols)
+    found = regimes.latest(conn, asset_ids)
     if found:
         made = Table(
             box=box.SIMPLE_HEAD,
@@ -364,13 +364,20 @@ def _show_the_way(database: str) -> None:
     console.say(f"  {command()} db psql --database {database}")
     for line in _QUERY:
         console.say(f"  {line}")
+    if settings().database_url is not None and database == DATABASE:
+        return
+    # What the other commands ask is the project's own database.
+    told = f"TA_LAB2_DATABASE={DATABASE} " if database == DATABASE else ""
+    for words in ("today", "backtest list --best", "backtest show"):
+        console.say(f"  {told}{command()} {words}")
 
 
 def command() -> str:
     """Return how this program is called from where the user stands."""
     if shutil.which("ta-lab2"):
         return "ta-lab2"
-    python = Path(sys.executable)
-    if python.is_relative_to(Path.cwd()):
-        python = python.relative_to(Path.cwd())
-    return f"{python} -m ta_lab2"
+    here, python = Path.cwd(), Path(sys.executable)
+    script = python.with_name("ta-lab2")
+    place = script if script.exists() else python
+    shown = place.relative_to(here) if place.is_relative_to(here) else place
+    return f"{shown}" if place == script else f"{shown} -m ta_lab2"

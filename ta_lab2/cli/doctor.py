@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import psycopg
 import typer
-from alembic.script import ScriptDirectory
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.text import Text
 
@@ -107,6 +106,8 @@ def _parts(conninfo: str) -> dict[str, Any]:
 
 def _revisions() -> tuple[str, ...]:
     """Return the migrations that this installation has, the newest first."""
+    from alembic.script import ScriptDirectory  # slow to import, and only the doctor needs it
+
     folder = paths.shipped("alembic")
     if not (folder / "versions").is_dir():
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -50,11 +50,15 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
 ) -> None:
     """Write a published view to a file. Times are UTC; numbers come back as the same numbers."""
+    first, last = moment("--from", since), moment("--to", until)
+    from_, to = begin(first), end(last)
+    if from_ and to and from_ > to:
+        raise Refused(f"--from {since} comes after --to {until}")
     wanted = exports.Wanted(
         columns=[name.strip() for name in columns.split(",")] if columns is not None else None,
         assets=asset or (),
-        since=moment("--from", since),
-        until=moment("--to", until),
+        since=first,
+        until=last,
     )
     with psycopg.connect(
         app_conninfo(login="reader"), autocommit=True, application_name="ta-lab2 export"
@@ -107,3 +111,17 @@ def moment(option: str, text: str | None) -> date | datetime | None:
             "Such as 2024-06-01, or 2024-06-01T12:00.",
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def begin(given: date | None) -> datetime | None:
+    """Return the moment at which a day begins, or the moment itself."""
+    if given is None or isinstance(given, datetime):
+        return given
+    return datetime.combine(given, time.min, UTC)
+
+
+def end(given: date | None) -> datetime | None:
+    """Return the moment at which a day ends, or the moment itself."""
+    if given is None or isinstance(given, datetime):
+        return given
+    return datetime.combine(given, time.max, UTC)

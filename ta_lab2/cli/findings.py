@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from ta_lab2.bars.names import asset_id
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
@@ -32,7 +33,10 @@ def findings(
     rule: Annotated[
         str | None, typer.Option(help="Only of this rule of dim_finding_rules.")
     ] = None,
-    asset: Annotated[int | None, typer.Option(metavar="ID", help="Only of this asset.")] = None,
+    asset: Annotated[
+        str | None,
+        typer.Option(metavar="SYMBOL", help="Only of this asset, by symbol, name or id."),
+    ] = None,
     severity: Annotated[Severity | None, typer.Option(help="Only these.")] = None,
     last: Annotated[int, typer.Option("--last", min=1, metavar="N", help="How many.")] = 20,
 ) -> None:
@@ -43,7 +47,8 @@ def findings(
         rules = queries.finding_rules(conn)
         if rule is not None and rule not in rules:
             raise Refused(f"there is no rule {rule}", f"There are: {', '.join(rules)}.")
-        found = queries.findings(conn, rule=rule, asset=asset, severity=severity)
+        of = asset_id(conn, asset) if asset is not None else None
+        found = queries.findings(conn, rule=rule, asset=of, severity=severity)
     if not found:
         console.say("nothing was found")
         return

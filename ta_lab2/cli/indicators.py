@@ -19,7 +19,9 @@ app = typer.Typer(
     help="The technical indicators: list, kinds, add, deactivate, activate.",
 )
 
-IndicatorId = Annotated[int, typer.Argument(metavar="ID", help="Its id, as `list` shows it.")]
+Name = Annotated[
+    str, typer.Argument(metavar="COLUMN", help="One of its columns, or its id: `list` shows both.")
+]
 
 
 def _connect() -> psycopg.Connection:
@@ -92,27 +94,25 @@ def add(
 
 
 @app.command()
-def deactivate(indicator_id: IndicatorId) -> None:
+def deactivate(name: Name) -> None:
     """Stop an indicator. Its columns stay, with the values that they have."""
-    each = _switch(indicator_id, on=False)
+    each = _switch(name, on=False)
     console.say(f"{_name(each)} is off: {', '.join(each.columns)} stay as they are")
 
 
 @app.command()
-def activate(indicator_id: IndicatorId) -> None:
+def activate(name: Name) -> None:
     """Switch an indicator on again. The next refresh fills what it missed."""
-    each = _switch(indicator_id, on=True)
+    each = _switch(name, on=True)
     console.say(f"{_name(each)} is on: `ta-lab2 refresh` fills what it missed")
 
 
-def _switch(indicator_id: int, *, on: bool) -> queries.Indicator:
-    """Switch one on or off; refuse an id that none has."""
+def _switch(name: str, *, on: bool) -> queries.Indicator:
+    """Switch one on or off; refuse a name that none has."""
     with _connect() as conn:
-        found = queries.switch_indicator(conn, indicator_id, on=on)
+        found = queries.switch_indicator(conn, name, on=on)
     if found is None:
-        raise Refused(
-            f"there is no indicator {indicator_id}", "`ta-lab2 indicators list` lists them."
-        )
+        raise Refused(f"there is no indicator {name}", "`ta-lab2 indicators list` lists them.")
     return found
 
 

@@ -142,6 +142,8 @@ def ingest(
             _show_other_source(conn, loaded)
     if intraday:
         console.say("their bars of an hour and of a day: ta-lab2 refresh --intraday")
+    elif any(each.counts.loaded or each.counts.revised for each in done):
+        console.say("features, regimes and signals of them: ta-lab2 refresh")
     which = str(done[0].load) if len(done) == 1 else "LOAD"
     console.say(f"to take it back: ta-lab2 ingest --undo {which}")
     if len(done) > 1:

@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ta_lab2.bars import queries as prices
+from ta_lab2.bars.names import asset_ids
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
@@ -26,7 +27,11 @@ _DONE: Final = re.compile(r"refresh_\w+: (\d+) more assets done, \d+ of (\d+)")
 
 def refresh(
     assets: Annotated[
-        str | None, typer.Option(metavar="ID,ID", help="Only these assets; all by default.")
+        str | None,
+        typer.Option(
+            metavar="SYMBOL,SYMBOL",
+            help="Only these assets, by symbol, name or id; all by default.",
+        ),
     ] = None,
     steps: Annotated[
         str | None,
@@ -55,7 +60,6 @@ def refresh(
             raise Refused("--intraday goes with --rebuild only")
         _roll_up(rebuild)
         return
-    ids = _ids(assets)
     count = 1 if dry_run else sessions
     with ExitStack() as stack:
         conns = [
@@ -64,6 +68,7 @@ def refresh(
             )
             for _ in range(count)
         ]
+        ids = asset_ids(conns[0], _words(assets))
         features = partial(queries.refresh, steps=_words(steps), indicators=_words(indicators))
         verbs = (features, regimes.refresh, signals.refresh)
         # Regimes read what all sessions have left of the features, signals what is left of both.
@@ -132,13 +137,3 @@ def _progress() -> Iterator[Callable[[str], None]]:
 def _words(text: str | None) -> list[str] | None:
     """Return the words in a list such as ``returns,store``."""
     return None if text is None else [word.strip() for word in text.split(",")]
-
-
-def _ids(text: str | None) -> list[int] | None:
-    """Return the ids in a list such as ``1,1027``."""
-    if text is None:
-        return None
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and len(word) < 10 for word in words):
-        raise typer.BadParameter(f"{text!r} is no list of asset ids such as 1,1027")
-    return [int(word) for word in words]

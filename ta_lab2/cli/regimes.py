@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ta_lab2 import charts
+from ta_lab2.bars.names import asset_ids
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
@@ -19,9 +20,11 @@ from ta_lab2.regimes import queries
 
 
 def regimes(
-    symbols: Annotated[
+    assets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SYMBOL", help="Only these assets; all by default."),
+        typer.Argument(
+            metavar="SYMBOL", help="Only these assets, by symbol, name or id; all by default."
+        ),
     ] = None,
     chart: Annotated[
         Path | None,
@@ -33,20 +36,24 @@ def regimes(
     A regime is trend-volatility-liquidity; docs/regimes.md says what the words mean.
     """
     if chart:
-        if len(symbols or ()) != 1:
+        if len(assets or ()) != 1:
             raise Refused("a chart shows one asset", "`ta-lab2 regimes BTC --chart btc.png`")
         charts.require()
         chart = charts.place(chart)
     with psycopg.connect(
         app_conninfo(), autocommit=True, application_name="ta-lab2 regimes"
     ) as conn:
-        found = queries.latest(conn, symbols or ())
-        drawn = queries.trends(conn, symbols[0]) if chart and symbols else None
-    missing = {symbol.upper() for symbol in symbols or ()} - {row.symbol.upper() for row in found}
-    if missing or not found:
+        ids = asset_ids(conn, assets)
+        found = queries.latest(conn, ids)
+        drawn = queries.trends(conn, ids[0]) if chart and ids else None
+    has = {row.id for row in found}
+    lacking = [
+        word for word, known in zip(assets or (), ids or (), strict=True) if known not in has
+    ]
+    if lacking or not found:
         raise Refused(
-            f"there are no regimes of {', '.join(sorted(missing)) or 'any asset'}",
-            "`ta-lab2 assets` lists the assets, `ta-lab2 refresh` brings their regimes up to date.",
+            f"there are no regimes of {', '.join(lacking) or 'any asset'} yet",
+            "`ta-lab2 refresh` works them out; `ta-lab2 assets list` shows who has candles.",
         )
     console.out.print(table(found))
     if chart and drawn:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Final
 
 import psycopg
 import typer
@@ -18,6 +19,9 @@ app = typer.Typer(
     no_args_is_help=True,
     help="The signals: list, kinds, add, deactivate, activate. `today` shows what they say.",
 )
+
+#: As dim_signals has it.
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, as `list` shows it.")]
 
@@ -59,7 +63,9 @@ def kinds() -> None:
         found = queries.kinds(conn)
     table = _table("type", "parameters", "what it is")
     for each in found:
-        rules = "\n".join(f"{name}{_rule(rule)}" for name, rule in each.parameters.items())
+        # What has to be given comes first.
+        known = sorted(each.parameters.items(), key=lambda known: "default" in known[1])
+        rules = "\n".join(f"{name}{_rule(rule)}" for name, rule in known)
         table.add_row(each.signal_type, rules, each.description)
     console.out.print(table)
 
@@ -81,6 +87,11 @@ def add(
     ] = "",
 ) -> None:
     """Add a signal. The next refresh works out its history, and nothing else."""
+    if not _NAME.fullmatch(name):
+        raise Refused(
+            f"{name!r} can't be a signal's name",
+            "It has small letters, digits and _, a letter first: ema_12_26_both.",
+        )
     params = words.parameters(parameters or [])
     with _connect() as conn:
         added = queries.add(conn, name, kind.lower(), params, description=description)

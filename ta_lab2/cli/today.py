@@ -10,6 +10,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from ta_lab2.bars.names import asset_ids
 from ta_lab2.cli import console
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
@@ -17,9 +18,11 @@ from ta_lab2.signals import queries
 
 
 def today(
-    symbols: Annotated[
+    assets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SYMBOL", help="Only these assets; all by default."),
+        typer.Argument(
+            metavar="SYMBOL", help="Only these assets, by symbol, name or id; all by default."
+        ),
     ] = None,
 ) -> None:
     """Show what the signals say: open positions, entries and exits of the last closed bar.
@@ -28,13 +31,16 @@ def today(
     an atr_breakout would exit.
     """
     with psycopg.connect(app_conninfo(), autocommit=True, application_name="ta-lab2 today") as conn:
-        seen = queries.last_bars(conn, symbols or ())
-        found = queries.today(conn, symbols or ())
-    missing = {symbol.upper() for symbol in symbols or ()} - {symbol.upper() for symbol in seen}
-    if missing or not seen:
+        ids = asset_ids(conn, assets)
+        seen = queries.last_bars(conn, ids)
+        found = queries.today(conn, ids)
+    lacking = [
+        word for word, known in zip(assets or (), ids or (), strict=True) if known not in seen
+    ]
+    if lacking or not seen:
         raise Refused(
-            f"there are no signals of {', '.join(sorted(missing)) or 'any asset'}",
-            "`ta-lab2 assets` lists the assets, `ta-lab2 refresh` brings their signals up to date.",
+            f"there are no signals of {', '.join(lacking) or 'any asset'} yet",
+            "`ta-lab2 refresh` works them out; `ta-lab2 assets list` shows who has candles.",
         )
     if found:
         console.out.print(table(found))
@@ -46,7 +52,7 @@ def today(
 
 def table(rows: list[queries.Standing]) -> Table:
     """Return a line for each position and exit."""
-    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    made = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     made.add_column("symbol", overflow="fold")
     made.add_column("signal", overflow="fold")
     for name in ("today", "since"):
@@ -59,9 +65,14 @@ def table(rows: list[queries.Standing]) -> Table:
             row.signal_name,
             f"{row.event} {row.direction}",
             str(row.entry_day),
-            f"{row.entry_price:.6g}",
-            f"{row.close:.6g}",
-            f"{row.pnl_pct:+.1%}",
-            "" if row.exit_level is None else f"{row.exit_level:.6g}",
+            _price(row.entry_price),
+            _price(row.close),
+            f"{row.pnl_pct:+,.1%}" if abs(row.pnl_pct) < 10 else f"{row.pnl_pct:+,.0%}",
+            "" if row.exit_level is None else _price(row.exit_level),
         )
     return made
+
+
+def _price(value: float) -> str:
+    """Return a price in as few letters as tell it: all columns have to fit a terminal."""
+    return f"{value:.{6 if value >= 1 else 5 if value >= 0.001 else 3}g}"

@@ -1,12 +1,13 @@
-"""``ta-lab2 db migrate``: prepare the database, then revisions and routines in one transaction."""
+"""``ta-lab2 db migrate``: prepare the database, then revisions and routines in one transaction.
+
+Alembic brings SQLAlchemy, a third of the time in which a command begins: only migrations import it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-import alembic.command
-import alembic.config
-import alembic.util
 import psycopg
 
 from ta_lab2 import paths
@@ -17,6 +18,9 @@ from ta_lab2.db.runtime.project import Project
 from ta_lab2.db.slices import APP, OWNER, READER, RESEARCH
 from ta_lab2.errors import Refused
 from ta_lab2.settings import settings
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 Say = Callable[[str], None]
 
@@ -32,6 +36,9 @@ def migrate(
         passwords: of the login roles, by role; only on a server of ours.
         ours: whether the server is ours, so that settings go to the database, not to our roles.
     """
+    import alembic.command
+    import alembic.util
+
     with connect(conninfo) as conn:
         prepare.prepare(conn, passwords=passwords or {}, ours=ours, say=say)
     try:
@@ -44,9 +51,11 @@ def migrate(
         ) from error
 
 
-def config(conninfo: str, *, say: Say) -> alembic.config.Config:
+def config(conninfo: str, *, say: Say) -> Config:
     """Return Alembic's configuration for one database, in a checkout or an installed wheel."""
-    made = alembic.config.Config()
+    from alembic.config import Config
+
+    made = Config()
     made.set_main_option("script_location", str(paths.shipped("alembic")).replace("%", "%%"))
     made.set_main_option("path_separator", "os")
     made.attributes["conninfo"] = conninfo

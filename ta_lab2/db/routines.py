@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Final
 
 import psycopg
 
 from ta_lab2.db.slices import APP, OWNER, SLICES
 from ta_lab2.errors import TaLabError
+
+#: So many files are told by name; of more it is told how far they are.
+NAMED: Final = 40
 
 _DIRECTIVE = re.compile(r"^-- (requires|needs): *(.+?) *$")
 _CREATES = re.compile(
@@ -101,8 +105,11 @@ def apply(
     SQLAlchemy the ``%`` and ``:`` of a body would be taken for placeholders.
     """
     due = stale(conn, files)
-    for file in due:
-        say(f"applying sql/{file.path}")
+    for at, file in enumerate(due):
+        if len(due) <= NAMED:
+            say(f"applying sql/{file.path}")
+        elif at % NAMED == 0:
+            say(f"applying routine files: {at} of {len(due)}")
         _execute(conn, file)
         conn.execute(
             """

@@ -183,16 +183,16 @@ def indicator_with(conn: Connection, kind: str, params: Mapping[str, Any]) -> In
         return cur.fetchone()
 
 
-def switch_indicator(conn: Connection, indicator_id: int, *, on: bool) -> Indicator | None:
-    """Switch an indicator on or off; None when there is none with this id."""
+def switch_indicator(conn: Connection, word: str, *, on: bool) -> Indicator | None:
+    """Switch an indicator on or off, by its id or a column; None when there is none."""
     with conn.cursor(row_factory=class_row(Indicator)) as cur:
         cur.execute(
             """
             update features.dim_indicators as i
             set is_active = %s
-            where i.indicator_id = %s
+            where %s = any (array[i.indicator_id::text] || i.columns)
             returning i.indicator_id, i.kind, i.params, i.columns, i.is_active
             """,
-            (on, indicator_id),
+            (on, word.lower()),
         )
         return cur.fetchone()

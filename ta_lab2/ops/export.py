@@ -19,6 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row, scalar_row
 
+from ta_lab2.bars.names import asset_ids
 from ta_lab2.errors import Refused
 
 if TYPE_CHECKING:
@@ -56,15 +57,6 @@ class Wanted:
     assets: Sequence[str] = ()
     since: date | datetime | None = None
     until: date | datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Asset:
-    """An asset that the user may have meant."""
-
-    id: int
-    symbol: str
-    slug: str
 
 
 def views(conn: psycopg.Connection) -> list[str]:
@@ -127,6 +119,8 @@ def _suffix(path: Path) -> str:
 def _refuse_existing(path: Path, force: bool) -> None:
     if path.is_dir():
         raise Refused(f"{path} is a folder", "Give the name of a file.")
+    if not path.absolute().parent.is_dir():
+        raise Refused(f"there is no folder {path.absolute().parent}", "Make it first.")
     if path.exists() and not force:
         raise Refused(f"{path} exists", "--force writes over it.")
 
@@ -217,30 +211,8 @@ def _of_assets(
         return []
     if Column("id", "integer") not in known:
         raise Refused(f"{view} is not of assets", "Leave --asset out.")
-    ids = [asset_id(conn, word) for word in wanted.assets]
+    ids = asset_ids(conn, wanted.assets)
     return [sql.SQL("{} = any ({})").format(_column("id"), sql.Literal(ids))]
-
-
-def asset_id(conn: psycopg.Connection, word: str) -> int:
-    """Return the id of the asset that has this symbol, name or id."""
-    with conn.cursor(row_factory=class_row(_Asset)) as cursor:
-        found = cursor.execute(
-            """
-            select a.id, a.symbol, a.slug
-            from published.dim_assets as a
-            where lower(%(word)s) in (lower(a.symbol), a.slug, a.id::text)
-            order by a.id
-            """,
-            {"word": word},
-        ).fetchall()
-    match found:
-        case [one]:
-            return one.id
-        case []:
-            raise Refused(f"there is no asset {word}", "`ta-lab2 assets list` lists them.")
-        case _:
-            each = ", ".join(f"{asset.id} ({asset.slug})" for asset in found)
-            raise Refused(f"{word} may be one of several assets", f"Give the id: {each}.")
 
 
 def _in_time(view: str, known: Sequence[Column], wanted: Wanted) -> list[sql.Composed]:

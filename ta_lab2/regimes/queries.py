@@ -18,6 +18,7 @@ from ta_lab2.regimes import errors as errors  # the classes of the SQLSTATEs tha
 class Regime:
     """An asset's last regimes and what they allow together."""
 
+    id: int
     symbol: str
     day: date
     l0_key: str
@@ -60,8 +61,8 @@ class Trends:
     daily: list[str]
 
 
-def trends(conn: Connection, symbol: str) -> Trends | None:
-    """Return the closes and trends of the asset with this symbol, or nothing if it has none."""
+def trends(conn: Connection, asset_id: int) -> Trends | None:
+    """Return the closes and trends of an asset, or nothing if it has none."""
     with translated(), conn.cursor(row_factory=class_row(Trends)) as cursor:
         return cursor.execute(
             """
@@ -75,28 +76,24 @@ def trends(conn: Connection, symbol: str) -> Trends | None:
             from bars.dim_assets as a
             join bars.cmc_price_histories7 as p on p.id = a.id
             join regimes.cmc_regimes_daily as r on r.id = p.id and r.ts = p.ts
-            where upper(a.symbol) = upper(%s)
+            where a.id = %s
             group by a.id
-            order by a.id
-            limit 1
             """,
-            (symbol,),
+            (asset_id,),
         ).fetchone()
 
 
-def latest(conn: Connection, symbols: Sequence[str] = ()) -> list[Regime]:
-    """Return the last regimes of the assets with these symbols, all by default."""
+def latest(conn: Connection, asset_ids: Sequence[int] | None = None) -> list[Regime]:
+    """Return the last regimes of these assets, of all by default."""
     with translated(), conn.cursor(row_factory=class_row(Regime)) as cursor:
         return cursor.execute(
             """
             select
-                a.symbol, r.ts::date as day, r.l0_key, r.l1_key, r.l2_key,
+                a.id, a.symbol, r.ts::date as day, r.l0_key, r.l1_key, r.l2_key,
                 r.size, r.stop, r.setups, r.stand_down
-            from regimes.as_of() as r
+            from regimes.as_of(%s::integer[]) as r
             join bars.dim_assets as a on a.id = r.id
-            where %(symbols)s::text[] = '{}'
-               or upper(a.symbol) = any (%(symbols)s::text[])
             order by a.id
             """,
-            {"symbols": [symbol.upper() for symbol in symbols]},
+            (None if asset_ids is None else list(asset_ids),),
         ).fetchall()

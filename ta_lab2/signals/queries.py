@@ -124,39 +124,33 @@ def switch(conn: Connection, name: str, *, on: bool) -> Signal | None:
         ).fetchone()
 
 
-def last_bars(conn: Connection, symbols: Sequence[str] = ()) -> dict[str, date]:
-    """Return the last bar that the signals of each asset have seen, by symbol."""
+def last_bars(conn: Connection, asset_ids: Sequence[int] | None = None) -> dict[int, date]:
+    """Return the last bar that the signals of each asset have seen, by id."""
     with translated():
         return dict(
             conn.execute(
                 """
-                select a.symbol, max(s.last_ts)::date
-                from bars.dim_assets as a
-                join signals.cmc_signal_status as s using (id)
+                select s.id, max(s.last_ts)::date
+                from signals.cmc_signal_status as s
                 where s.is_active
                   and s.last_ts is not null
-                  and (
-                      %(symbols)s::text[] = '{}'
-                      or upper(a.symbol) = any (%(symbols)s::text[])
-                  )
-                group by a.symbol
+                  and s.id = any (coalesce(%s::integer[], array[s.id]))
+                group by s.id
                 """,
-                {"symbols": [symbol.upper() for symbol in symbols]},
+                (None if asset_ids is None else list(asset_ids),),
             ).fetchall()
         )
 
 
-def today(conn: Connection, symbols: Sequence[str] = ()) -> list[Standing]:
-    """Return what the signals of the assets with these symbols say, of all by default."""
+def today(conn: Connection, asset_ids: Sequence[int] | None = None) -> list[Standing]:
+    """Return what the signals of these assets say, of all by default."""
     with translated(), conn.cursor(row_factory=class_row(Standing)) as cursor:
         return cursor.execute(
             """
             select
                 t.symbol, t.signal_name, t.event, t.direction, t.entry_ts::date as entry_day,
                 t.entry_price, coalesce(t.exit_price, t.close) as close, t.pnl_pct, t.exit_level
-            from signals.today() as t
-            where %(symbols)s::text[] = '{}'
-               or upper(t.symbol) = any (%(symbols)s::text[])
+            from signals.today(%s::integer[]) as t
             """,
-            {"symbols": [symbol.upper() for symbol in symbols]},
+            (None if asset_ids is None else list(asset_ids),),
         ).fetchall()

@@ -1,4 +1,4 @@
-"""A market that is made once for a file of tests, each of which rolls back what it did."""
+"""A market that is made once for all of these tests, each of which takes back what it did."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.support import markets, servers
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def market_db(server_url: str, template: str) -> Iterator[str]:
     """A database with candles, features and signals, as a superuser's conninfo."""
     with servers.copy(server_url, "market", template=template) as conninfo:

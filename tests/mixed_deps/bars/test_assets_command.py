@@ -50,6 +50,7 @@ def test_show_tells_how_often_the_prices_changed(capsys, database):
         conn.execute("update bars.cmc_price_histories7 set close = 1")
     status, out, _ = run(capsys, "show", "1")
     assert status == 0
+    assert run(capsys, "show", "btc")[1] == run(capsys, "show", "bitcoin")[1] == out
     assert ["source", "coinmarketcap"] in out
     assert ["versions", "replaced", "2"] in out
     assert ["loads", "1"] in out

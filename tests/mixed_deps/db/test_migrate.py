@@ -216,6 +216,12 @@ def test_a_changed_file_is_applied_again_and_only_it(own_db, shipped_copy):
         assert conn.execute("select ops.zz_last()").fetchone() == (2,)
 
 
+def test_many_files_are_told_by_how_far_they_are(empty_db):
+    said = [line for line in run(empty_db) if line.startswith("applying")]
+    assert said[0].startswith("applying routine files: 0 of 2")
+    assert 3 < len(said) < 12
+
+
 def test_percent_signs_and_colons_in_a_body_survive(own_db, shipped_copy):
     add(
         shipped_copy,

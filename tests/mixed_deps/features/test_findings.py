@@ -442,7 +442,9 @@ def test_the_command_can_be_asked_for_less(conn, command):
     contract.refresh(conn)
     assert len(command("--rule", "sessions_absent")[1]) == len(command()[1]) - 2
     assert command("--severity", "critical")[2].strip() == "nothing was found"
-    assert command("--asset", "2")[2].strip() == "nothing was found"
+    conn.execute("insert into bars.dim_assets (id, symbol, slug) values (2, 'LTC', 'litecoin')")
+    assert command("--asset", "ltc")[2].strip() == "nothing was found"
+    assert command("--asset", "1")[1] == command()[1]
     status, out, err = command("--last", "1")
     assert "and 2 more" in " ".join(out[-1])
     status, _, err = command("--rule", "nonsense")

@@ -60,7 +60,7 @@ def test_what_is_there_already_is_said(capsys):
 
 
 def test_it_is_switched_off_and_on(capsys, database):
-    status, _, err = run(capsys, "deactivate", "2")
+    status, _, err = run(capsys, "deactivate", "rsi_14")
     assert (status, err.strip()) == (0, "rsi period=14 is off: rsi_14 stay as they are")
     assert ["2", "rsi", "period=14", "rsi_14", "no"] in run(capsys, "list")[1]
     status, _, err = run(capsys, "add", "rsi")

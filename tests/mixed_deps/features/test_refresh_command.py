@@ -91,9 +91,9 @@ def test_a_terminal_shows_a_bar_and_what_is_left_to_say(capsys, monkeypatch):
 
 
 def test_an_error_of_one_session_is_the_command_s(capsys):
-    status, err = run(capsys, "--sessions", "2", "--assets", "99")
+    status, err = run(capsys, "--sessions", "2", "--steps", "nonsense")
     assert status == 2
-    assert err.count("no asset has the id 99") == 1
+    assert err.count("no step is called nonsense") == 1
 
 
 def test_indicators_are_refreshed_by_kind_and_column(capsys, database):

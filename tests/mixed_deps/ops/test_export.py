@@ -183,7 +183,11 @@ def test_a_moment_at_the_end_counts_and_one_after_it_does_not(conn, capsys, tmp_
         (["dim_sources", "-o", "x.csv", "--to", "2024-01-01"], "dim_sources has no times"),
         (["loads", "-o", "x.csv", "--from", "yesterday"], "neither a day nor a moment"),
         (["loads", "-o", "x.csv", "--from", "2024-02-30"], "neither a day nor a moment"),
-        (["loads", "-o", "no/such/folder.csv"], "No such file or directory"),
+        (
+            ["loads", "-o", "x.csv", "--from", "2024-02-01", "--to", "2024-01-31"],
+            "--from 2024-02-01 comes after --to 2024-01-31",
+        ),
+        (["loads", "-o", "no/such/folder.csv"], "there is no folder"),
     ],
     ids=str,
 )

@@ -62,6 +62,7 @@ def test_one_that_is_added_says_something_after_the_next_refresh(conn, capsys):
     ("words", "says"),
     [
         (("signals", "add", "a", "ema_cross"), "no signal is of the type ema_cross"),
+        (("signals", "add", "My Cross", "ema_crossover"), "'My Cross' can't be a signal's name"),
         (("signals", "add", "a", "ema_crossover"), "lacks direction, fast_period, slow_period"),
         (("signals", "add", "a", "ema_crossover", "fast"), "'fast' is no parameter"),
         (
@@ -78,7 +79,7 @@ def test_one_that_is_added_says_something_after_the_next_refresh(conn, capsys):
         (("signals", "deactivate", "nothing"), "there is no signal nothing"),
         (("signals", "activate", "nothing"), "there is no signal nothing"),
         (("today",), "there are no signals of any asset"),
-        (("today", "XYZ"), "there are no signals of XYZ"),
+        (("today", "XYZ"), "there is no asset XYZ"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(conn, capsys, words, says):

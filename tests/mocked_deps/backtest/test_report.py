@@ -281,5 +281,10 @@ def test_names_and_numbers_read_as_one_says_them():
     assert bare(-0.0004, 0) == "0"
     assert bare(-0.016, 0) == f"{MINUS}2"
     assert percent(None, 1) == NOTHING
+    large = [9.99, 9.996, 25.916, 102.0, 466092.268, 1e9, -25.0, 1e14]
+    assert [percent(value, 1) for value in large] == [
+        "999.0%", "1,000%", "2,592%", "10.2k%", "46.6M%", "100B%", f"{MINUS}2,500%", "1e+04T%",
+    ]  # fmt: skip
+    assert (bare(25.916, 0), bare(25.916, 1), bare(1302.0, 0)) == ("2.6k", "2,592", "130k")
     assert signed(12.0) == "+12.00"
     assert [tone(value) for value in (1.0, -1.0, 0.0, None)] == ["up", "down", "", ""]

@@ -170,7 +170,7 @@ def test_the_first_run_makes_everything_and_the_second_changes_nothing(
     assert out.splitlines()[-2:] == [f"chart: {chart}", f"report: {report}"]
     told, ranking = out.split("Strategies over 6 assets")
     assert "What the revised candle did to" in told
-    assert "SYN-CALM 2023-09-14 close: 1783.4195447 -> 1321.05151459" in told
+    assert "SYN-CALM 2023-09-14 close: 1783.4195 -> 1321.0515" in told
     strategies = re.findall(r"^ ?[0-9a-f]{8} +(\w+)", ranking, re.MULTILINE)
     assert sorted(strategies) == sorted(seeds(name))
     assert "6,075 loaded" in err

@@ -1,0 +1,36 @@
+"""The command line as a whole: what it lists, and what it says of a database that isn't there."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from typer.main import get_command
+
+from ta_lab2 import cli
+
+
+def test_commands_are_listed_in_the_order_in_which_one_needs_them():
+    group = get_command(cli.app)
+    listed = group.list_commands(None)
+    assert listed[:4] == ["demo", "db", "ingest", "assets"]
+    assert set(listed) == set(group.commands)
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ('FATAL:  password authentication failed for user "me"', "its password is wrong"),
+        ('FATAL:  database "x" does not exist', "TA_LAB2_DATABASE names the one to ask"),
+        ("Connection refused", "`ta-lab2 db up` starts ours"),
+    ],
+)
+def test_a_connection_that_fails_is_told_with_what_mends_it(monkeypatch, capsys, said, hint):
+    def fail(*_, **__):
+        raise psycopg.OperationalError(said)
+
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", "postgresql://me@127.0.0.1:1/x")
+    monkeypatch.setattr(psycopg, "connect", fail)
+    assert cli.run(["today"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert said.split(":")[-1].strip() in told
+    assert hint in told
