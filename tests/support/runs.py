@@ -54,8 +54,8 @@ def trust_signals(conn):
     """Let signals that a test wrote by hand pass for up to date."""
     conn.execute("""
         create or replace function
-        backtest.stale_signals(p_signal_id integer, p_asset_ids integer[])
-        returns table (id integer, reason text)
+        backtest.stale_signals(p_signal_ids integer[], p_asset_ids integer[])
+        returns table (signal_id integer, id integer, reason text)
         language plpgsql stable parallel unsafe
         as $$ begin return; end $$
     """)

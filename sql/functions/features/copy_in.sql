@@ -44,16 +44,19 @@ def stage(table):
     return f"pg_temp.{name}"
 
 
-table = plpy.execute(
-    "select c.oid, c.relnatts, t.time_column is not null as is_time_series,"
-    " format('%I.%I', t.schema_name, t.table_name) as name"
-    " from pg_class as c"
-    " join ta_meta.table_class as t"
-    " on t.schema_name = c.relnamespace::regnamespace::text and t.table_name = c.relname"
-    " where c.oid = " + plpy.quote_literal(p_target) + "::regclass and (t.class = 'asset'"
-    " and (t.schema_name in ('features', 'regimes', 'signals') or t.table_name = 'cmc_price_bars_multi_tf')"
-    " or (t.schema_name, t.table_name) = ('backtest', 'equity'))"
-)
+if "plan" not in SD:
+    SD["plan"] = plpy.prepare(
+        "select c.oid, c.relnatts, t.time_column is not null as is_time_series,"
+        " format('%I.%I', t.schema_name, t.table_name) as name"
+        " from pg_class as c"
+        " join ta_meta.table_class as t"
+        " on t.schema_name = c.relnamespace::regnamespace::text and t.table_name = c.relname"
+        " where c.oid = $1::regclass and (t.class = 'asset'"
+        " and (t.schema_name in ('features', 'regimes', 'signals') or t.table_name = 'cmc_price_bars_multi_tf')"
+        " or (t.schema_name, t.table_name) = ('backtest', 'equity'))",
+        ["text"],
+    )
+table = plpy.execute(SD["plan"], [p_target])
 if not table:
     plpy.error(
         f"{p_target} takes no packed rows",

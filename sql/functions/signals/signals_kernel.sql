@@ -75,8 +75,11 @@ import numpy as np
 plpy.execute("select db.packing()")
 packing = GD["packing"]
 
-INT2, INT4, INT8, FLOAT8 = Struct(">h"), Struct(">i"), Struct(">q"), Struct(">d")
-INTEGER, STAMP, FLOAT, TEXT, JSONB, BYTEA = 23, 1184, 701, 25, 3802, 17
+INT2, INT4, INT8 = Struct(">h"), Struct(">i"), Struct(">q")
+# A value led by its length, as both forms of a row have it.
+INTEGER, STAMP, FLOAT, NULL = Struct(">ii"), Struct(">iq"), Struct(">id"), INT4.pack(-1)
+# The types of a row's columns, of which breakout_type, the last, is atr_breakout's alone.
+TYPES = [INT4.pack(oid) for oid in (23, 23, 1184, 25, 25, 1184, 701, 1184, 701, 701, 1184, 3802, 23, 17, 17, 25)]
 SETUPS = {"breakout": 1, "pullback": 2, "mean_revert": 4, "short": 8}
 # By type: the names of its inputs, of what it makes from them, and the setup of a long entry.
 KINDS = {
@@ -153,7 +156,9 @@ def number(value):
     """A number as jsonb writes it: its shortest decimal, without an exponent."""
     if value != value:
         return "null"
-    text = format(Decimal(repr(value)), "f")
+    text = repr(value)
+    if "e" in text:
+        text = format(Decimal(text), "f")
     return text[:-2] if text.endswith(".0") else text
 
 
@@ -164,20 +169,19 @@ def worded(value):
     return json.dumps([name for name, bit in SETUPS.items() if int(value) & bit])
 
 
+def led(value):
+    """Bytes, led by their length."""
+    return INT4.pack(len(value)) + value
+
+
 def record(fields):
     """A row as record_send gives it."""
-    parts = [INT4.pack(len(fields))]
-    for oid, value in fields:
-        parts += [INT4.pack(oid), INT4.pack(-1)] if value is None else [INT4.pack(oid), INT4.pack(len(value)), value]
-    return b"".join(parts)
+    return INT4.pack(len(fields)) + b"".join(part for pair in zip(TYPES, fields) for part in pair)
 
 
 def tuple_of(fields):
     """A row in COPY's binary format."""
-    parts = [INT2.pack(len(fields))]
-    for _, value in fields:
-        parts += [INT4.pack(-1)] if value is None else [INT4.pack(len(value)), value]
-    return b"".join(parts)
+    return INT2.pack(len(fields)) + b"".join(fields)
 
 
 def key(stored):
@@ -267,11 +271,13 @@ def work(pair):
     table["values"] = np.where(present, matrix, 0)
 
     # jsonb keeps keys by length, then by their letters.
-    ordered = sorted(values, key=lambda name: (len(name), name))
+    ordered = sorted(
+        (len(name), name, place, worded if name == "setups" else number) for place, name in enumerate(values)
+    )
 
     def snapshot(at):
-        shown = ((name, (worded if name == "setups" else number)(float(values[name][at]))) for name in ordered)
-        return "{" + ", ".join(f'"{name}": {text}' for name, text in shown) + "}"
+        row = matrix[at - first].tolist()
+        return "{" + ", ".join([f'"{name}": {told(row[place])}' for _, name, place, told in ordered]) + "}"
 
     digests, segments = {}, []
     moments = sorted({at for at, _, _ in events})
@@ -289,34 +295,36 @@ def work(pair):
             (int(years[start]), end - start, int(bars.ts[first + end - 1]), digest.digest())
         )
 
-    rows, params_digest = [], bytes.fromhex(pair["digest"])
+    keys = INTEGER.pack(4, pair["id"]), INTEGER.pack(4, pair["signal_id"])
+    version, params_digest = INTEGER.pack(4, pair["version"]), led(bytes.fromhex(pair["digest"]))
+    rows = []
     for at, position, is_exit in events:
         if not is_exit:
             position.snapshot = snapshot(at)
             if made:
                 position.breakout = "both" if wide[at] else "channel_break"
-        now, price = INT8.pack(bars.ts[at]), float(bars.close[at])
+        price = float(bars.close[at])
         gain = price / position.price
+        now = STAMP.pack(8, bars.ts[at])
         fields = [
-            (INTEGER, INT4.pack(pair["id"])),
-            (INTEGER, INT4.pack(pair["signal_id"])),
-            (STAMP, now),
-            (TEXT, b"closed" if is_exit else b"open"),
-            (TEXT, position.direction.encode()),
-            (STAMP, INT8.pack(position.ts)),
-            (FLOAT, FLOAT8.pack(position.price)),
-            (STAMP, now if is_exit else None),
-            (FLOAT, FLOAT8.pack(price) if is_exit else None),
-            (FLOAT, FLOAT8.pack(gain - 1 if position.direction == "long" else 1 - gain) if is_exit else None),
-            (STAMP, INT8.pack(bars.available_at[at])),
-            (JSONB, b"\1" + position.snapshot.encode()),
-            (INTEGER, INT4.pack(pair["version"])),
-            (BYTEA, digests[at]),
-            (BYTEA, params_digest),
+            *keys,
+            now,
+            led(b"closed" if is_exit else b"open"),
+            led(position.direction.encode()),
+            STAMP.pack(8, position.ts),
+            FLOAT.pack(8, position.price),
+            now if is_exit else NULL,
+            FLOAT.pack(8, price) if is_exit else NULL,
+            FLOAT.pack(8, gain - 1 if position.direction == "long" else 1 - gain) if is_exit else NULL,
+            STAMP.pack(8, bars.available_at[at]),
+            led(b"\1" + position.snapshot.encode()),
+            version,
+            led(digests[at]),
+            params_digest,
         ]
         if made:
-            fields.append((TEXT, position.breakout.encode()))
-        rows.append(fields)
+            fields.append(led(position.breakout.encode()))
+        rows.append(((int(bars.ts[at]), "closed" if is_exit else "open"), fields))
     return rows, segments, (bars.ts[-1] if len(bars.ts) else None, [each.ts for each in standing], last_exit)
 
 
@@ -342,10 +350,8 @@ with np.errstate(all="ignore"):
         rows, years, state = work(pair)
         segments += [(n, *each) for each in years]
         states.append(state)
-        for fields in rows:
-            row = record(fields)
-            at = key(row)[2:]
-            if old.get(at) == row:
+        for at, fields in rows:
+            if at in old and old[at] == record(fields):
                 same.add(at)
             else:
                 new.add(at)

@@ -111,7 +111,7 @@ def test_the_machinery_names_all_that_stands_between_a_candle_and_a_metric(marke
 
     names = {name.split("(")[0] for name in machinery["routines"]}
     assert names >= {
-        *("public.run_backtest", "backtest.read_inputs", "backtest.measure"),
+        *("backtest.work_out", "backtest.read_inputs", "backtest.measure"),
         *("backtest.simulation_kernel", "backtest.metrics_kernel", "signals.signals_kernel"),
         *("features.ema_kernel", "features.indicators_kernel", "indicators._rsi_kernel"),
         *("regimes.regimes_kernel", "db.packing"),
