@@ -8,7 +8,6 @@ state and see no revision.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -184,17 +183,17 @@ def with_talib(bars: pd.DataFrame, spans: list[int]) -> pd.DataFrame:
 
 
 BARS_KERNEL = plpython.compiled(
-    plpython.body("functions/bars/ladder_kernel.sql").rpartition("\nreturn (")[0],
-    *("p_id", "p_tf_ids", "p_units", "p_counts", "p_anchored", "p_first", "p_previous"),
-    *("p_offset", "p_sessions", "p_candles", "p_after", "p_until", "p_stored"),
+    plpython.body("functions/bars/ladder_kernel.sql").rpartition("\nreturn ")[0],
+    *("p_ids", "p_tf_ids", "p_units", "p_counts", "p_anchored", "p_weeks", "p_firsts"),
+    *("p_previous", "p_offsets", "p_sessions", "p_candles", "p_afters", "p_until", "p_stored"),
     gives="found.packed, columns",
 )
 EMA_KERNEL = plpython.compiled(
     plpython.body("functions/features/ema_kernel.sql"),
-    *("p_id", "p_periods", "p_tf_id", "p_time_close", "p_close", "p_last_tf_id", "p_last_close"),
-    *("p_last_bar_no", "p_last_ema", "p_from", "p_stored"),
+    *("p_ids", "p_periods", "p_of", "p_tf_id", "p_time_close", "p_close", "p_last_id"),
+    *("p_last_tf_id", "p_last_close", "p_last_bar_no", "p_last_ema", "p_froms", "p_stored"),
 )
-ALWAYS = struct.pack(">q", clients.NEVER)
+ALWAYS = clients.array(1184, np.array([clients.NEVER]))
 
 
 def best(conn: psycopg.Connection) -> None:
@@ -234,8 +233,8 @@ def bars_of(
         candles = [clients.array(1184 if name in STAMPS else 701, part[name]) for name in FIELDS]
         first = int(part["ts"][0]) // 86_400_000_000 + 10_957
         bars, columns = BARS_KERNEL(
-            *(asset, tf_ids, units, counts, anchored, first, first - 1),
-            *(None, None, candles, ALWAYS, None, None),
+            *([asset], tf_ids, units, counts, anchored, [7], [first], [first - 1]),
+            *([None], [[None] * 3], [candles], ALWAYS, None, None),
         )
         yield asset, part, bars, columns
 
@@ -250,11 +249,12 @@ def _with_kernels(
             np.ascontiguousarray(columns[name][1]) for name in ("tf_id", "time_close", "close")
         )
         emas = EMA_KERNEL(
-            asset,
+            [asset],
             slots,
-            clients.array(23, tf_id.astype("i4")),
-            clients.array(1184, time_close),
-            clients.array(701, close),
-            *(None, None, None, None, ALWAYS, None),
+            [asset],
+            [clients.array(23, tf_id.astype("i4"))],
+            [clients.array(1184, time_close)],
+            [clients.array(701, close)],
+            *(None, None, None, None, None, ALWAYS, None),
         )
         yield bars, emas[-1]

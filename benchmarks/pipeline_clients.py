@@ -211,8 +211,8 @@ VOL_KERNEL = _to_columns(
 )
 EMA_KERNEL = _to_columns(
     "functions/features/ema_kernel.sql",
-    *("p_id", "p_periods", "p_tf_id", "p_time_close", "p_close", "p_last_tf_id", "p_last_close"),
-    *("p_last_bar_no", "p_last_ema", "p_from", "p_stored"),
+    *("p_ids", "p_periods", "p_of", "p_tf_id", "p_time_close", "p_close", "p_last_id"),
+    *("p_last_tf_id", "p_last_close", "p_last_bar_no", "p_last_ema", "p_froms", "p_stored"),
     gives="ema",
 )
 
@@ -255,8 +255,8 @@ def _with_kernels(
             *([True], begin, [None], None, "forward_fill", LOOK, SIGMAS, FENCE),
         )
         emas, of_emas = EMA_KERNEL(
-            *(asset, slots, array(23, np.full(len(part), tf_id, "i4")), ts, close),
-            *(None, None, None, None, ladder_clients.ALWAYS, None),
+            *([asset], slots, [asset], [array(23, np.full(len(part), tf_id, "i4"))], [ts], [close]),
+            *(None, None, None, None, None, begin, None),
         )
         of_ta = _ta_columns(asset, part)
         packing = plpython.GD["packing"]

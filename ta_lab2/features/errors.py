@@ -24,15 +24,11 @@ class CandleOutsideSessions(DatabaseRaised, sqlstate="TA404"):
 
 
 class NoPackedRows(DatabaseRaised, sqlstate="TA405"):
-    """Packed rows were given for something that is no asset table of ``features``."""
+    """Packed rows were given for a time series, or what is no asset table of ``features``."""
 
 
 class CloseBeyondAverages(DatabaseRaised, sqlstate="TA406"):
     """A bar's close is so large that a sum of them is no number."""
-
-
-class StageInTheWay(DatabaseRaised, sqlstate="TA407"):
-    """A session has a temporary table of its own where packed rows would be kept."""
 
 
 class VolatilityBeyondNumbers(DatabaseRaised, sqlstate="TA409"):

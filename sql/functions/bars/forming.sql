@@ -64,7 +64,7 @@ begin
     end if;
     return query
     select f.*
-    from bars.ladder(p_id, array[v_tf_id], v_first, v_last, null, p_at) as l
+    from bars.ladder(array[p_id], array[v_tf_id], array[v_first], array[v_last], null, p_at) as l
     cross join lateral jsonb_populate_recordset(
         null::bars.cmc_price_bars_multi_tf, l.forming
     ) as f;

@@ -50,63 +50,59 @@ def iso(stamps):
     return [text + "Z" for text in np.datetime_as_string(moments)]
 
 
-def fields(n, kind, values, present, typed):
-    """How a column is laid out: name, type, values, and which of them are written."""
+def shape(kind, values, present):
+    """What of a column decides how long a row is, each as an array: nulls and lengths of words."""
+    if kind is TEXT:
+        return [np.char.str_len(values)]
+    if present is None:
+        return []
+    return [present] if present.ndim == 1 else [*present.T]
+
+
+def fields(kind, values, present, typed):
+    """How a column of rows of one shape is laid out: form and values of each part."""
     oid, form = kind
     if typed:
-        yield f"type{n}", ">i4", oid, None
+        yield ">i4", oid
     if kind is TEXT:
-        size = np.char.str_len(values)
-        yield f"length{n}", ">i4", size, None
-        letters = np.ascontiguousarray(values).view("u1").reshape(len(values), values.itemsize)
-        for at in range(values.itemsize):
-            yield f"letter{n}_{at}", "u1", letters[:, at], size > at
-        return
-    if kind is not FLOATS:
-        size = np.dtype(form).itemsize
-        yield f"length{n}", ">i4", size if present is None else np.where(present, size, -1), None
-        yield f"value{n}", form, values, present
-        return
-    slots = values.shape[1]
-    if present is None:
-        present = np.ones(values.shape, bool)
-    known = present.sum(axis=1)
-    yield f"length{n}", ">i4", 20 + 4 * slots + 8 * known, None
-    for name, value in ("ndim", 1), ("nulls", known < slots), ("of", 701), ("dim", slots), ("lower", 1):
-        yield f"{name}{n}", ">i4", value, None
-    for slot in range(slots):
-        at = present[:, slot]
-        yield f"length{n}_{slot}", ">i4", np.where(at, 8, -1), None
-        yield f"value{n}_{slot}", ">f8", values[:, slot], at
+        size = int(np.char.str_len(values[:1])[0])
+        yield ">i4", size
+        if size:
+            yield f"S{size}", values
+    elif kind is FLOATS:
+        slots = values.shape[1]
+        known = np.ones(slots, bool) if present is None else present[0]
+        yield ">i4", 20 + 4 * slots + 8 * int(known.sum())
+        for header in 1, int(not known.all()), 701, slots, 1:
+            yield ">i4", header
+        for slot in range(slots):
+            yield ">i4", 8 if known[slot] else -1
+            if known[slot]:
+                yield ">f8", values[:, slot]
+    elif present is None or present[0]:
+        yield ">i4", np.dtype(form).itemsize
+        yield form, values
+    else:
+        yield ">i4", -1
 
 
 def lay_out(columns, typed):
-    """Rows as bytes of one width, and what of the first of them is written: nulls have no value.
-
-    Nulls come with a warm-up, in the first rows; those after the last of them are whole.
-    """
-    parts = [("count", ">i4" if typed else ">i2", len(columns), None)]
-    for n, column in enumerate(columns):
-        parts += fields(n, *column, typed)
-    table = np.empty(len(columns[0][1]), [(name, form) for name, form, _, _ in parts])
-    rows = table.view("u1").reshape(len(table), table.itemsize)
-    whole = np.ones(len(table), bool)
-    for name, _, values, present in parts:
-        table[name] = values
-        if present is not None:
-            whole &= present
-    partial = np.flatnonzero(~whole)
-    written = np.ones((partial[-1] + 1 if len(partial) else 0, table.itemsize), bool)
-    for name, form, _, present in parts if len(partial) else ():
-        if present is not None:
-            at = table.dtype.fields[name][1]
-            written[:, at : at + np.dtype(form).itemsize] = present[: len(written), None]
-    return rows, written
-
-
-def joined(rows, written):
-    """The bytes that are written of all rows."""
-    return rows[: len(written)][written].tobytes() + rows[len(written) :].tobytes()
+    """Rows of one shape as bytes, one after the other."""
+    parts = [(">i4" if typed else ">i2", len(columns))]
+    for column in columns:
+        parts += fields(*column, typed)
+    row = np.zeros(1, [(f"part{n}", form) for n, (form, _) in enumerate(parts)])
+    changing = []
+    for name, (_, values) in zip(row.dtype.names, parts):
+        if isinstance(values, int):
+            row[name] = values
+        else:
+            changing.append((name, values))
+    rows = np.repeat(row, len(columns[0][1]))
+    for at in range(0, len(rows), BLOCK):
+        for name, values in changing:
+            rows[name][at : at + BLOCK] = values[at : at + BLOCK]
+    return memoryview(rows.view("u1")), row.itemsize
 
 
 def part(columns, chosen):
@@ -117,30 +113,51 @@ def part(columns, chosen):
     ]
 
 
-def blocks(columns, typed):
-    """The rows a block at a time, as lay_out gives them."""
-    for at in range(0, len(columns[0][1]), BLOCK):
-        yield lay_out(part(columns, slice(at, at + BLOCK)), typed)
+def runs(columns, typed):
+    """The bytes of rows of one shape that follow each other, and of how many bytes each row is."""
+    shapes = [each for column in columns for each in shape(*column)]
+    amount = len(columns[0][1])
+    if not amount:
+        return
+    if not shapes:
+        yield lay_out(columns, typed)
+        return
+    differs = np.zeros(amount, bool)
+    for each in shapes:
+        differs[1:] |= each[1:] != each[:-1]
+    begin = np.append(0, np.flatnonzero(differs))
+    lengths = np.diff(begin, append=amount)
+    # The shapes that occur are numbered; rows of the same are laid out together.
+    numbers = {}
+    seen = np.column_stack([each[begin] for each in shapes])
+    which = [numbers.setdefault(each.tobytes(), len(numbers)) for each in seen]
+    if len(numbers) == 1:
+        yield lay_out(columns, typed)
+        return
+    of_row = np.repeat(which, lengths)
+    laid = [lay_out(part(columns, of_row == number), typed) for number in range(len(numbers))]
+    at = [0] * len(laid)
+    for number, length in zip(which, lengths.tolist()):
+        whole, width = laid[number]
+        start = at[number]
+        at[number] = end = start + length * width
+        yield whole[start:end], width
 
 
 def records(columns):
     """Each row as record_send gives it."""
-    for rows, written in blocks(columns, True):
-        whole = joined(rows, written)
-        lengths = np.full(len(rows), rows.shape[1])
-        lengths[: len(written)] = written.sum(axis=1)
-        ends = np.cumsum(lengths).tolist()
-        for start, end in zip([0, *ends], ends):
-            yield whole[start:end]
+    for some, width in runs(columns, True):
+        for at in range(0, len(some), width):
+            yield bytes(some[at : at + width])
 
 
 def tuples(columns):
     """The rows in COPY's binary format."""
-    return b"".join(joined(*block) for block in blocks(columns, False))
+    return b"".join(some for some, _ in runs(columns, False))
 
 
 def differences(columns, stored, keys):
-    """What turns the stored rows into those of the columns, and how many stay as they are.
+    """What turns the stored rows into those of the columns, and which of these are new or others.
 
     ``stale`` has the keys of the stored rows that go, as one array for each key column;
     ``packed`` the rows that come, ``chosen`` their places among the columns', ``replaced`` the
@@ -175,6 +192,23 @@ def differences(columns, stored, keys):
     )
 
 
+def outcome(found, ids, assets):
+    """What a kernel gives back of rows of these ids: for each of the assets, which are in order, how
+    many stay and how many came, went or changed; then the stale keys, and the packed rows."""
+
+    def counted(ids):
+        return np.bincount(np.searchsorted(assets, ids), minlength=len(assets))
+
+    came = counted(ids[found.chosen])
+    return (
+        (counted(ids) - came).tolist(),
+        (came + counted(found.stale[0]) - counted(ids[found.replaced])).tolist(),
+        *(each.tolist() for each in found.stale[:-1]),
+        iso(found.stale[-1]),
+        found.packed,
+    )
+
+
 GD["packing"] = SimpleNamespace(
     INTEGER=INTEGER,
     STAMP=STAMP,
@@ -185,6 +219,7 @@ GD["packing"] = SimpleNamespace(
     unpack=unpack,
     iso=iso,
     differences=differences,
+    outcome=outcome,
 )
 SD["made"] = True
 $$;

@@ -121,9 +121,10 @@ begin
         -- A bar of 1D is a session with its candle.
         v_emas := (
             features.ema_kernel(
-                p_id, v_sizes.periods, array_send(array_fill(v_sizes.tf_id, array[v_candles.count])),
-                v_candles.ts, v_candles.close, null, null, null, null,
-                timestamptz_send('-infinity'), null
+                array[p_id], v_sizes.periods, array[p_id],
+                array[array_send(array_fill(v_sizes.tf_id, array[v_candles.count]))],
+                array[v_candles.ts], array[v_candles.close],
+                null, null, null, null, null, c_begin, null
             )
         ).packed;
     end if;

@@ -6,8 +6,7 @@
 -- header and trailer. The kernels' way out: six times as fast as arrays that are unnested.
 -- COPY reads from the server's files only, so the rows go through one that has no name:
 -- no other user can open it, and nothing is left of it however this ends.
--- TimescaleDB lets only a superuser COPY a file into a hypertable: rows of a time series take the
--- way over a temporary table, which costs no more than the direct way would.
+-- TimescaleDB lets only a superuser COPY a file into a hypertable, so none takes rows.
 -- Runs as its owner, who may read server files; those who call it may not.
 --
 -- needs: plpython3u
@@ -21,37 +20,14 @@ set search_path = pg_catalog, pg_temp
 as $$
 import os
 
-
-def stage(table):
-    """A temporary table like it, which a session makes once; nobody else's is taken for it."""
-    name = f"rows_of_{table['oid']}_{table['relnatts']}"
-    found = plpy.execute(
-        "select c.relowner = current_user::regrole as ours"
-        " from pg_class as c"
-        " where c.relnamespace = pg_my_temp_schema() and c.relname = " + plpy.quote_literal(name)
-    )
-    if not found:
-        plpy.execute(
-            f"create temporary table {name} (like {table['name']}) on commit delete rows"
-        )
-    elif not found[0]["ours"]:
-        plpy.error(
-            f"the temporary table {name} is in the way",
-            detail="features.copy_in keeps the rows of a time series in one of that name.",
-            hint=f"drop table pg_temp.{name}",
-            sqlstate="TA407",
-        )
-    return f"pg_temp.{name}"
-
-
 if "plan" not in SD:
     SD["plan"] = plpy.prepare(
-        "select c.oid, c.relnatts, t.time_column is not null as is_time_series,"
-        " format('%I.%I', t.schema_name, t.table_name) as name"
+        "select format('%I.%I', t.schema_name, t.table_name) as name"
         " from pg_class as c"
         " join ta_meta.table_class as t"
         " on t.schema_name = c.relnamespace::regnamespace::text and t.table_name = c.relname"
-        " where c.oid = $1::regclass and (t.class = 'asset'"
+        " where c.oid = $1::regclass"
+        " and t.time_column is null and (t.class = 'asset'"
         " and (t.schema_name in ('features', 'regimes', 'signals') or t.table_name = 'cmc_price_bars_multi_tf')"
         " or (t.schema_name, t.table_name) = ('backtest', 'equity'))",
         ["text"],
@@ -60,25 +36,21 @@ table = plpy.execute(SD["plan"], [p_target])
 if not table:
     plpy.error(
         f"{p_target} takes no packed rows",
-        detail="Only the asset tables of the schemas features, regimes and signals, the bars and equity of backtests do.",
+        detail="Only the asset tables of the schemas features, regimes and signals, the bars and equity of backtests do;"
+        " of these no time series.",
         hint="Insert into it, or register it in ta_meta.table_class.",
         sqlstate="TA405",
     )
-name = table[0]["name"]
-target = stage(table[0]) if table[0]["is_time_series"] else name
 file = os.memfd_create("ta_lab2_rows")
 try:
     with open(file, "wb", closefd=False) as sink:
         sink.write(b"PGCOPY\n\377\r\n\0" + bytes(8))
         sink.write(p_rows)
         sink.write(b"\377\377")
-    rows = plpy.execute(f"copy {target} from '/proc/self/fd/{file}' (format binary)").nrows()
+    copied = plpy.execute(f"copy {table[0]['name']} from '/proc/self/fd/{file}' (format binary)")
 finally:
     os.close(file)
-if target != name:
-    plpy.execute(f"insert into {name} select * from {target}")
-    plpy.execute(f"delete from {target}")
-return rows
+return copied.nrows()
 $$;
 
 comment on function features.copy_in(regclass, bytea) is

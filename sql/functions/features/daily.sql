@@ -1,4 +1,4 @@
--- features.daily(): what the kernels of daily tables share, as a module in GD: where candles stand, what a set came to.
+-- features.daily(): what the kernels of daily tables share, as a module in GD: where candles stand among sessions.
 --
 --     plpy.execute("select db.packing(), features.daily()")
 --     sessions = GD["daily"].within(calendar, ts)
@@ -43,26 +43,9 @@ def places(sessions, ts, asset):
     return place
 
 
-def outcome(found, ids, assets):
-    """What a kernel gives back of rows of these ids: for each of the assets, which are in order, how
-    many stay and how many came, went or changed; then the stale keys, and the packed rows."""
-
-    def counted(ids):
-        return np.bincount(np.searchsorted(assets, ids), minlength=len(assets))
-
-    came = counted(ids[found.chosen])
-    return (
-        (counted(ids) - came).tolist(),
-        (came + counted(found.stale[0]) - counted(ids[found.replaced])).tolist(),
-        found.stale[0].tolist(),
-        GD["packing"].iso(found.stale[1]),
-        found.packed,
-    )
-
-
-GD["daily"] = SimpleNamespace(within=within, places=places, outcome=outcome)
+GD["daily"] = SimpleNamespace(within=within, places=places)
 SD["made"] = True
 $$;
 
 comment on function features.daily() is
-    'Puts the module daily into GD: where candles stand among the sessions, and what a kernel gives back of a set.';
+    'Puts the module daily into GD: where candles stand among the sessions.';

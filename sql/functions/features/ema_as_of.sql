@@ -27,9 +27,9 @@ begin
     select array_agg(u.row::bars.cmc_price_bars_multi_tf)
     into v_bars
     from bars.ladder(
-        p_id, p_tf_ids,
-        (select min(p.ts) from bars.prices_as_of(p_known_at, array[p_id]) as p),
-        '-infinity', null, p_known_at => p_known_at
+        array[p_id], p_tf_ids,
+        array[(select min(p.ts) from bars.prices_as_of(p_known_at, array[p_id]) as p)],
+        '{-infinity}', null, p_known_at => p_known_at
     ) as l
     cross join lateral features.unpacked('bars.cmc_price_bars_multi_tf', l.packed) as u (row)
     where l.packed is not null;
@@ -49,8 +49,9 @@ begin
     select array_agg(u.row::features.cmc_ema_multi_tf)
     into v_emas
     from features.ema_kernel(
-        p_id, v_inputs.periods, v_inputs.tf_id, v_inputs.time_close, v_inputs.close,
-        null, null, null, null, timestamptz_send('-infinity'), null
+        array[p_id], v_inputs.periods, array[p_id], array[v_inputs.tf_id],
+        array[v_inputs.time_close], array[v_inputs.close],
+        null, null, null, null, null, array_send(array[timestamptz '-infinity']), null
     ) as k
     cross join lateral features.unpacked('features.cmc_ema_multi_tf', k.packed) as u (row)
     where k.packed is not null;

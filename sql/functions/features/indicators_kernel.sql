@@ -184,7 +184,7 @@ found = packing.differences(
     p_stored,
     keys=2,
 )
-return last_ts, *daily.outcome(found, ids, p_ids), states_after
+return last_ts, *packing.outcome(found, ids, p_ids), states_after
 $$;
 
 comment on function features.indicators_kernel(

@@ -2,10 +2,10 @@
 --
 --     select d.id, d.rows_written from features.refresh_bars('{1}', '{-infinity}') as d;
 --
--- A step of features.refresh_assets. Each asset is worked out by itself, and what differs of all of
--- them written at once. Its state keeps the asset's first candle and the timeframes that
--- were built: a new one, or one that was switched on again, is built whole, and the others only
--- from the first change on. One that is switched off keeps its rows.
+-- A step of features.refresh_assets, as features.refresh_returns is. An asset's state keeps its first
+-- candle and the timeframes that were built: a new one, or one that was switched on again, is built
+-- whole, and the others only from the first change on. One that is switched off keeps its rows.
+-- Assets with the same timeframes to build are worked out together.
 --
 -- requires: functions/bars/ladder.sql, functions/features/replace_rows.sql
 
@@ -22,106 +22,6 @@ $$;
 comment on function features._bars_state(timestamptz, integer[]) is
     'Private: the state of bars, which is the first candle and the timeframes that were built.';
 
-create or replace function features._bars_of(p_id integer, p_from timestamptz)
-returns table (
-    rows_read bigint,
-    rows_written bigint,
-    rows_unchanged bigint,
-    changed_from timestamptz,
-    last_ts timestamptz,
-    state bytea,
-    stale_tf_ids integer[],
-    stale timestamptz[],
-    packed bytea
-)
-language plpgsql
-stable parallel unsafe
-as $$
-declare
-    v_active    integer[];
-    v_built     integer[];
-    v_state     jsonb;
-    v_first     timestamptz;
-    v_after     timestamptz;
-    v_part      record;
-    v_stored    bytea[];
-    v_kernel    record;
-begin
-    rows_read := 0;
-    rows_written := 0;
-    rows_unchanged := 0;
-    changed_from := 'infinity'::timestamptz;
-    packed := ''::bytea;
-    select coalesce(array_agg(t.tf_id order by t.tf_id), '{}')
-    into v_active
-    from timemodel.dim_timeframe as t
-    where t.is_active;
-
-    -- What ended before the last candle that stays was closed by it or earlier, and stays too.
-    select coalesce(max(b.ts), '-infinity')
-    into v_after
-    from bars.cmc_price_histories7 as b
-    where b.id = p_id
-      and b.ts < p_from;
-    select convert_from(s.state, 'UTF8')::jsonb
-    into v_state
-    from features.feature_state as s
-    where s.id = p_id
-      and s.feature_type = 'bars'
-      and v_after > '-infinity';
-    if v_state is null then
-        v_after := '-infinity'::timestamptz;
-        select min(b.ts)
-        into v_first
-        from bars.cmc_price_histories7 as b
-        where b.id = p_id;
-        v_built := v_active;
-    else
-        v_first := (v_state ->> 'first')::timestamp at time zone 'UTC';
-        v_built := array(
-            select e.tf_id::integer
-            from jsonb_array_elements_text(v_state -> 'timeframes') as e (tf_id)
-        );
-    end if;
-
-    for v_part in
-        select
-            array_agg(a.tf_id order by a.tf_id) as tf_ids,
-            case when b.tf_id is null then '-infinity' else v_after end as from_ts
-        from unnest(v_active) as a (tf_id)
-        left join unnest(v_built) as b (tf_id) using (tf_id)
-        group by from_ts
-        order by from_ts
-    loop
-        select array_agg(record_send(r))
-        into v_stored
-        from bars.cmc_price_bars_multi_tf as r
-        where r.id = p_id
-          and r.tf_id = any (v_part.tf_ids)
-          and r.time_close >= v_part.from_ts;
-        select k.*
-        into v_kernel
-        from bars.ladder(p_id, v_part.tf_ids, v_first, v_part.from_ts, v_stored) as k;
-
-        stale_tf_ids := stale_tf_ids || v_kernel.stale_tf_ids;
-        stale := stale || v_kernel.stale;
-        packed := packed || v_kernel.packed;
-        rows_read := rows_read + v_kernel.rows_read;
-        rows_written := rows_written + v_kernel.changed;
-        rows_unchanged := rows_unchanged + v_kernel.unchanged;
-        last_ts := greatest(last_ts, v_kernel.last_ts);
-        if v_kernel.changed > 0 then
-            changed_from := least(changed_from, v_part.from_ts);
-        end if;
-    end loop;
-    state := features._bars_state(v_first, v_active);
-    return next;
-end
-$$;
-
-comment on function features._bars_of(integer, timestamptz) is
-    'Private: what differs of one asset''s bars from a ts on, with what refresh_bars says of it.';
-
 -- Nothing is computed without a timeframe, so nothing can be missed, and no asset is due for ever:
 -- one statement says of the whole set how far its candles go.
 create or replace function features.refresh_bars(p_ids integer[], p_froms timestamptz[])
@@ -136,63 +36,158 @@ returns table (
 )
 language plpgsql
 volatile parallel unsafe
+-- The plan is kept for the session: one made when the table was empty must serve a full one too.
+set enable_seqscan = off
 as $$
 declare
-    v_one          record;
-    v_stale_ids    integer[] := array[]::integer[];
-    v_stale_tf_ids integer[] := array[]::integer[];
-    v_stale        timestamptz[] := array[]::timestamptz[];
-    v_packed       bytea := ''::bytea;
+    v_active  integer[] := array(
+        select t.tf_id
+        from timemodel.dim_timeframe as t
+        where t.is_active
+        order by t.tf_id
+    );
+    v_part    record;
+    v_stored  bytea[];
+    v_ladder  record;
+    v_ids     integer[];
+    v_firsts  timestamptz[];
+    v_afters  timestamptz[];
+    v_read    bigint[];
+    v_changed integer[];
+    v_kept    integer[];
+    v_last    timestamptz[];
 begin
-    -- A timeframe is not deleted between here and its bars.
-    lock table only bars.cmc_price_bars_multi_tf in row exclusive mode;
-    if exists (select from timemodel.dim_timeframe as t where t.is_active) then
-        for v_one in
-            select a.id, b.*
-            from unnest(p_ids, p_froms) with ordinality as a (id, from_ts, place)
-            cross join lateral features._bars_of(a.id, a.from_ts) as b
-            order by a.place
-        loop
-            v_stale_ids := v_stale_ids || array_fill(v_one.id, array[cardinality(v_one.stale)]);
-            v_stale_tf_ids := v_stale_tf_ids || v_one.stale_tf_ids;
-            v_stale := v_stale || v_one.stale;
-            v_packed := v_packed || v_one.packed;
-            id := v_one.id;
-            rows_read := v_one.rows_read;
-            rows_written := v_one.rows_written;
-            rows_unchanged := v_one.rows_unchanged;
-            changed_from := v_one.changed_from;
-            last_ts := v_one.last_ts;
-            state := v_one.state;
-            return next;
-        end loop;
-        perform features.replace_rows(
-            'bars.cmc_price_bars_multi_tf', v_stale_ids, v_stale_tf_ids, v_stale, v_packed
-        );
+    if v_active = '{}' then
+        return query
+        select
+            a.id, 0::bigint, 0::bigint, 0::bigint, 'infinity'::timestamptz, c.last_ts,
+            features._bars_state(c.first_ts, '{}')
+        from unnest(p_ids) as a (id)
+        cross join lateral (
+            select
+                (
+                    select b.ts
+                    from bars.cmc_price_histories7 as b
+                    where b.id = a.id
+                    order by b.ts
+                    limit 1
+                ) as first_ts,
+                (
+                    select b.ts
+                    from bars.cmc_price_histories7 as b
+                    where b.id = a.id
+                    order by b.ts desc
+                    limit 1
+                ) as last_ts
+        ) as c;
         return;
     end if;
+    for v_part in
+        with assets as (
+            select
+                a.id,
+                s.after_ts,
+                coalesce(
+                    (s.state ->> 'first')::timestamp at time zone 'UTC',
+                    (select min(b.ts) from bars.cmc_price_histories7 as b where b.id = a.id)
+                ) as first_ts,
+                case
+                    when s.state is null then v_active
+                    when s.state -> 'timeframes' = to_jsonb(v_active) then '{}'
+                    else array(
+                        select t.tf_id
+                        from unnest(v_active) as t (tf_id)
+                        where not (s.state -> 'timeframes') @> to_jsonb(t.tf_id)
+                        order by t.tf_id
+                    )
+                end as fresh
+            from unnest(p_ids, p_froms) as a (id, from_ts)
+            left join lateral (
+                select l.after_ts, convert_from(f.state, 'UTF8')::jsonb as state
+                from features.feature_state as f
+                -- What ended before the last candle that stays was closed by it or earlier, and stays too.
+                cross join lateral (
+                    select max(b.ts) as after_ts
+                    from bars.cmc_price_histories7 as b
+                    where b.id = a.id
+                      and b.ts < a.from_ts
+                ) as l
+                where f.id = a.id
+                  and f.feature_type = 'bars'
+                  and l.after_ts is not null
+            ) as s on true
+        ),
+
+        parts as (
+            select a.id, a.first_ts, '-infinity'::timestamptz as after_ts, a.fresh as tf_ids
+            from assets as a
+            where a.fresh <> '{}'
+            union all
+            select
+                a.id,
+                a.first_ts,
+                a.after_ts,
+                case
+                    when a.fresh = '{}' then v_active
+                    else array(
+                        select t.tf_id
+                        from unnest(v_active) as t (tf_id)
+                        where t.tf_id <> all (a.fresh)
+                        order by t.tf_id
+                    )
+                end
+            from assets as a
+            where a.fresh <> v_active
+        )
+
+        select
+            p.tf_ids,
+            array_agg(p.id order by p.id) as ids,
+            array_agg(p.first_ts order by p.id) as firsts,
+            array_agg(p.after_ts order by p.id) as afters
+        from parts as p
+        group by p.tf_ids
+    loop
+        select array_agg(s.record)
+        into v_stored
+        from unnest(v_part.ids, v_part.afters) as a (id, after_ts)
+        cross join lateral (
+            select record_send(r) as record
+            from bars.cmc_price_bars_multi_tf as r
+            where r.id = a.id
+              and r.tf_id = any (v_part.tf_ids)
+              and r.time_close >= a.after_ts
+            -- Keeps it a search for each asset: a join of an empty table is planned as a scan of it.
+            offset 0
+        ) as s;
+        v_ladder := bars.ladder(
+            v_part.ids, v_part.tf_ids, v_part.firsts, v_part.afters, v_stored
+        );
+        perform features.replace_rows(
+            'bars.cmc_price_bars_multi_tf',
+            v_ladder.stale_ids, v_ladder.stale_tf_ids, v_ladder.stale, v_ladder.packed
+        );
+        v_ids := v_ids || v_part.ids;
+        v_firsts := v_firsts || v_part.firsts;
+        v_afters := v_afters || v_part.afters;
+        v_read := v_read || v_ladder.rows_read;
+        v_changed := v_changed || v_ladder.changed;
+        v_kept := v_kept || v_ladder.unchanged;
+        v_last := v_last || v_ladder.last_ts;
+    end loop;
     return query
     select
-        a.id, 0::bigint, 0::bigint, 0::bigint, 'infinity'::timestamptz, c.last_ts,
-        features._bars_state(c.first_ts, '{}')
-    from unnest(p_ids) as a (id)
-    cross join lateral (
-        select
-            (
-                select b.ts
-                from bars.cmc_price_histories7 as b
-                where b.id = a.id
-                order by b.ts
-                limit 1
-            ) as first_ts,
-            (
-                select b.ts
-                from bars.cmc_price_histories7 as b
-                where b.id = a.id
-                order by b.ts desc
-                limit 1
-            ) as last_ts
-    ) as c;
+        d.id,
+        sum(d.rows_read)::bigint,
+        sum(d.changed)::bigint,
+        sum(d.unchanged)::bigint,
+        coalesce(min(d.after_ts) filter (where d.changed > 0), 'infinity'),
+        max(d.last_ts),
+        features._bars_state(max(d.first_ts), v_active)
+    from unnest(v_ids, v_firsts, v_afters, v_read, v_changed, v_kept, v_last)
+        as d (id, first_ts, after_ts, rows_read, changed, unchanged, last_ts)
+    group by d.id
+    order by d.id;
 end
 $$;
 

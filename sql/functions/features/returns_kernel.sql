@@ -165,23 +165,7 @@ with np.errstate(all="ignore"):
     laid = columns(ids, sessions, close, begin, ratio, fresh)
 
 found = packing.differences(laid, p_stored, keys=2)
-
-
-def counted(ids):
-    """How many there are of each asset."""
-    return np.bincount(np.searchsorted(p_ids, ids), minlength=len(p_ids))
-
-
-came = counted(laid[0][1][found.chosen])
-return (
-    [],
-    last,
-    (counted(laid[0][1]) - came).tolist(),
-    (came + counted(found.stale[0]) - counted(laid[0][1][found.replaced])).tolist(),
-    found.stale[0].tolist(),
-    packing.iso(found.stale[1]),
-    found.packed,
-)
+return [], last, *packing.outcome(found, laid[0][1], p_ids)
 $$;
 
 comment on function features.returns_kernel(

@@ -241,7 +241,7 @@ with np.errstate(all="ignore"):
     laid = columns(volatilities(*logarithms()), wilder())
 
 found = packing.differences(laid, p_stored, keys=2)
-return [], last, *daily.outcome(found, ids, p_ids)
+return [], last, *packing.outcome(found, ids, p_ids)
 $$;
 
 comment on function features.vol_kernel(

@@ -96,3 +96,38 @@ def test_arrays_without_a_null_say_so(packing, tx):
         keys=0,
     )
     assert found.unchanged == 1
+
+
+def test_rows_with_other_nulls_and_words_keep_their_order(packing, tx):
+    """Rows of one shape are laid out together; a long run of one comes last."""
+    mixed, count = 3000, 12_000
+    chance = np.random.default_rng(1)
+    number = chance.random(count)
+    words = np.array([b"", b"a", b"longer", b"the longest"])[chance.integers(0, 4, count)]
+    numbers = np.column_stack([number, -number])
+    known, slots = chance.random(count) > 0.3, chance.random((count, 2)) > 0.3
+    words[mixed:], known[mixed:], slots[mixed:] = b"a", True, True
+    columns = [
+        (packing.INTEGER, np.arange(count), None),
+        (packing.TEXT, words, None),
+        (packing.FLOAT, number, known),
+        (packing.FLOATS, numbers, slots),
+    ]
+    tx.execute("create temp table mixed (id integer, word text, number float8, numbers float8[])")
+    with tx.cursor().copy("copy mixed from stdin (format binary)") as copy:
+        packed = packing.differences(columns, None, keys=1).packed
+        copy.write(b"PGCOPY\n\377\r\n\0" + bytes(8) + packed + b"\377\377")
+    # By ctid: as they came.
+    stored = tx.execute("select m.* from mixed as m order by m.ctid").fetchall()
+    assert stored == [
+        (
+            n,
+            words[n].decode(),
+            number[n] if known[n] else None,
+            [x if is_known else None for x, is_known in zip(numbers[n], slots[n], strict=True)],
+        )
+        for n in range(count)
+    ]
+    records = [row for (row,) in tx.execute("select record_send(m) from mixed as m")]
+    again = packing.differences(columns, records, keys=1)
+    assert (again.unchanged, again.changed) == (count, 0)

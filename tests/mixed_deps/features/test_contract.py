@@ -271,9 +271,13 @@ def test_a_bar_that_is_closed_a_day_early_is_found(conn):
 @pytest.mark.parametrize(
     ("path", "text", "fault"),
     [
-        (LADDER, "integer := 366;", "integer := 100;"),
-        (REFRESH_BARS, "b.ts < p_from", "b.ts <= p_from"),
-        (REFRESH_BARS, "      and v_after > '-infinity';", "      and v_after is not null;"),
+        (
+            LADDER,
+            "    c_longest constant integer := 366;\n    v_longest",
+            "    c_longest constant integer := 100;\n    v_longest",
+        ),
+        (REFRESH_BARS, "b.ts < a.from_ts", "b.ts <= a.from_ts"),
+        (REFRESH_BARS, "select max(b.ts) as", "select coalesce(max(b.ts), '-infinity') as"),
     ],
     ids=["too little is read", "a change is overlooked", "the first candle is an old one"],
 )
@@ -288,12 +292,12 @@ def test_an_average_of_the_next_close_is_found(conn):
 
 
 def test_an_average_that_goes_on_from_its_own_row_is_found(connect):
-    contract.broken(connect(), EMA_STEP, ("e.time_close < p_from\n", "e.time_close <= p_from\n"))
+    contract.broken(connect(), EMA_STEP, ("e.time_close < d.from_ts", "e.time_close <= d.from_ts"))
     contract.is_found(lambda: contract.any_batches_and_restarts(connect, upto=FEATURES))
 
 
 def test_a_period_that_begins_without_its_first_bars_is_found(connect):
-    contract.broken(connect(), EMA_STEP, ("<= l.bar_no + l.bars", "< l.bar_no + l.bars"))
+    contract.broken(connect(), EMA_STEP, ("<= l.bar_no + d.bars", "< l.bar_no + d.bars"))
     contract.is_found(lambda: contract.any_batches_and_restarts(connect, upto=FEATURES))
 
 

@@ -505,3 +505,55 @@ def test_an_asset_whose_candles_go_while_it_is_refreshed_has_no_bars_after_the_n
     assert bars(conn) != {}
     contract.refresh(conn)
     assert bars(conn) == {}
+
+
+def test_assets_of_a_set_are_worked_out_as_each_alone(equity):
+    """Of two markets, with another first change each, and one without candles."""
+    contract.only(equity, ["1D", "5D", "1W", "1W_CAL_ISO", "1M_CAL", "1Y_CAL_ANCHOR"])
+    sessions = scheduled(equity)
+    days = sorted(AROUND)[1000:1500]
+    open_days = [day for day in sessions if date(2019, 12, 20) <= day < date(2021, 3, 1)]
+    candles = {day: candle(n) for n, day in enumerate(days) if n % 9}
+    of_exchange = {day: candle(n) for n, day in enumerate(open_days) if n % 7}
+    put(equity, candles, AROUND, asset=1)
+    put(equity, dict(list(candles.items())[100:]), AROUND, asset=2)
+    put(equity, {}, AROUND, asset=3)
+    put(equity, of_exchange, sessions, asset=EQUITY, session="EQUITY")
+    ids = [1, 2, 3, EQUITY]
+    counts = "d.rows_read, d.rows_written, d.rows_unchanged"
+    steps = {
+        "features.refresh_bars": ("bars", "bars.cmc_price_bars_multi_tf"),
+        "features.refresh_emas": ("ema", "features.cmc_ema_multi_tf"),
+    }
+
+    def run(step, froms, *, together):
+        feature, table = steps[step]
+        pairs = [([id_], [at]) for id_, at in zip(ids, froms, strict=True)]
+        done = [
+            row
+            for arguments in ([(ids, froms)] if together else pairs)
+            for row in equity.execute(
+                f"select d.id, {counts}, d.changed_from::text, d.last_ts, d.state"
+                f" from {step}(%s, %s) as d order by d.id",
+                arguments,
+            ).fetchall()
+        ]
+        equity.execute(
+            "select features.record_progress(%s, %s, %s, 'x', %s, %s)",
+            (ids, feature, table, [row[5] for row in done], [row[6] for row in done]),
+        )
+        rows = f"select r.* from {table} as r order by r.id, r.tf_id, r.time_close"
+        return done, equity.execute(rows).fetchall()
+
+    changed = AROUND[days[470]][1]
+    later = [str(changed), "-infinity", "-infinity", str(sessions[open_days[-30]][1])]
+    for froms in (["-infinity"] * len(ids), later):
+        if froms is later:
+            equity.execute(
+                "update bars.cmc_price_histories7 set close = low where ts >= %s", [changed]
+            )
+        for step in steps:
+            with equity.transaction(force_rollback=True):
+                singly = run(step, froms, together=False)
+            assert run(step, froms, together=True) == singly
+            assert len(singly[1]) > 500

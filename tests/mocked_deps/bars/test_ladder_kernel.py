@@ -6,7 +6,9 @@ import json
 import math
 import re
 import struct
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,8 +19,8 @@ from tests.support.ladder import FAMILIES, ONE_DAY, Candle
 
 FILE = "functions/bars/ladder_kernel.sql"
 ARGUMENTS = (
-    *("p_id", "p_tf_ids", "p_units", "p_counts", "p_anchored", "p_first", "p_previous"),
-    *("p_offset", "p_sessions", "p_candles", "p_after", "p_until", "p_stored"),
+    *("p_ids", "p_tf_ids", "p_units", "p_counts", "p_anchored", "p_weeks", "p_firsts"),
+    *("p_previous", "p_offsets", "p_sessions", "p_candles", "p_afters", "p_until", "p_stored"),
 )
 COLUMNS = {
     **dict.fromkeys(("id", "tf_id"), "i"),
@@ -33,6 +35,7 @@ STAMPS = ("time_close", "time_open", "time_high", "time_low")
 UNITS = {"D": "day", "M": "month", "Y": "year"}
 UNIX, Y2K = date(1970, 1, 1), datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST = 366
+NEVER = -(2**63)
 
 
 def micros(moment: datetime) -> int:
@@ -48,20 +51,36 @@ def moment(stamp: int | str) -> datetime:
 KERNEL = plpython.compiled(plpython.body(FILE), *ARGUMENTS)
 
 
-def run(tfs, sessions, candles, *, after=None, at=None, stored=None, week=7, computed=False):
-    """Call it as bars.ladder does; ``after`` is the day of the candle that stays."""
-    days = sorted(sessions)
-    held = [day for day in sorted(candles) if at is None or sessions[day][1] <= at]
-    units, counts, anchored = [], [], []
+class Asset(NamedTuple):
+    """An asset's market and its candles by day; ``after`` is the day of the candle that stays."""
+
+    sessions: Mapping[date, tuple[datetime, datetime]]
+    candles: Mapping[date, Candle]
+    week: int = 7
+    after: date | None = None
+    computed: bool = False
+
+
+def spans_of(tfs):
+    """Unit, count and whether it is anchored of each timeframe."""
     for tf in tfs:
         n, unit, is_calendar, anchor, scheme = re.fullmatch(
             r"(\d+)([DWMY])(_CAL)?(_ANCHOR)?(?:_(ISO|US))?", tf
         ).groups()
-        units.append(
-            "session" if not is_calendar else f"{scheme.lower()} week" if scheme else UNITS[unit]
-        )
-        counts.append(int(n) * (week if unit == "W" and not is_calendar else 1))
-        anchored.append(bool(anchor) or (unit == "D" and bool(is_calendar)))
+        name = f"{scheme.lower()} week" if scheme else UNITS.get(unit)
+        if not is_calendar:
+            name = "session week" if unit == "W" else "session"
+        yield name, int(n), bool(anchor) or (unit == "D" and bool(is_calendar))
+
+
+def packed_asset(each: Asset, at: datetime | None):
+    """First day, day of the session before, offset, sessions, candles and after, as packed."""
+    sessions, candles, _, after, computed = each
+    days = sorted(sessions)
+    held = [day for day in sorted(candles) if at is None or sessions[day][1] <= at]
+    start = NEVER if after is None else micros(sessions[after][1])
+    if not held:
+        return None, None, None, [None] * 3, [None] * 9, start
     origin = days.index(held[0])
     begin = max((origin if after is None else days.index(after)) - LONGEST, 0)
     end = days.index(held[-1]) + (2 if at is None else LONGEST + 2)
@@ -76,16 +95,11 @@ def run(tfs, sessions, candles, *, after=None, at=None, stored=None, week=7, com
         return plpython.array_send(701, [math.nan if each is None else each for each in values])
 
     closes = {day: sessions[day][1] for day in held}
-    return KERNEL(
-        7,
-        list(range(len(tfs))),
-        units,
-        counts,
-        anchored,
+    return (
         (days[origin] - UNIX).days,
         (days[origin - 1] - UNIX).days if origin else None,
         begin - origin,
-        None
+        [None] * 3
         if computed
         else [
             plpython.array_send(1082, [(day - Y2K.date()).days for day in given]),
@@ -98,10 +112,34 @@ def run(tfs, sessions, candles, *, after=None, at=None, stored=None, week=7, com
             stamps(candles[day].time_high or closes[day] for day in held),
             stamps(candles[day].time_low or closes[day] for day in held),
         ],
-        struct.pack(">q", -(2**63) if after is None else micros(sessions[after][1])),
+        start,
+    )
+
+
+def together(tfs, assets, *, at=None, stored=None):
+    """Call it with a set of assets, as bars.ladder does."""
+    spans = [list(each) for each in zip(*spans_of(tfs), strict=True)]
+    *parts, afters = zip(*(packed_asset(each, at) for each in assets.values()), strict=True)
+    return KERNEL(
+        list(assets),
+        list(range(len(tfs))),
+        *spans,
+        [each.week for each in assets.values()],
+        *map(list, parts),
+        plpython.array_send(1184, afters),
         None if at is None else struct.pack(">q", micros(at)),
         stored,
     )
+
+
+def run(tfs, sessions, candles, *, after=None, at=None, stored=None, week=7, computed=False):
+    """Call it with one asset: unchanged, changed, stale timeframes and times, rows, forming."""
+    asset = Asset(sessions, candles, week, after, computed)
+    unchanged, changed, ids, *rest = together(tfs, {7: asset}, at=at, stored=stored)
+    if at is not None:
+        return None, None, *rest
+    assert ids == [7] * len(rest[0])
+    return *unchanged, *changed, *rest
 
 
 def rows(tfs, found):
@@ -258,6 +296,27 @@ def test_it_starts_anywhere_with_the_same_bits(sessions, week):
         }
 
 
+def test_no_bit_depends_on_the_other_assets():
+    crypto = history(AROUND, date(2018, 3, 7), 900, without=11)
+    equity = history(EXCHANGE, date(2019, 5, 20), 700, without=7)
+    assets = {
+        2: Asset(AROUND, crypto, computed=True),
+        3: Asset(EXCHANGE, equity, 5),
+        5: Asset(AROUND, {}),
+        # On the same days as 2, as calendars say and as they are computed.
+        7: Asset(AROUND, crypto, after=sorted(crypto)[500]),
+        9: Asset(AROUND, crypto, after=sorted(crypto)[-2], computed=True),
+        11: Asset(EXCHANGE, equity, 5, after=sorted(equity)[-3]),
+    }
+    unchanged, changed, *_, packed, _ = together(FAMILIES, assets)
+    singly = [together(FAMILIES, {id_: each})[5] for id_, each in assets.items()]
+    assert packed == b"".join(singly)
+    letters = "".join(COLUMNS.values())
+    assert changed == [len(list(plpython.tuples(each, letters))) for each in singly]
+    assert unchanged == [0] * len(assets)
+    assert min(changed[:2]) > changed[3] > changed[4] > changed[2] == 0
+
+
 @pytest.mark.parametrize(("sessions", "week"), [(AROUND, 7), (EXCHANGE, 5)])
 def test_no_bar_knows_what_comes_after_it(sessions, week):
     candles = history(sessions, date(2019, 5, 20), 460, without=7)
@@ -303,11 +362,11 @@ def test_what_stands_is_not_written_again_and_what_is_too_much_goes():
                 struct.pack(">i", -1) if value is None else struct.pack(f">i{kind}", size, value)
             )
         stored.append(record)
-    assert len(stored) == whole[4] > 100
-    _, unchanged, tf_ids, stale, changed, packed, _ = run(FAMILIES, AROUND, candles, stored=stored)
+    assert len(stored) == whole[1] > 100
+    unchanged, changed, tf_ids, stale, packed, _ = run(FAMILIES, AROUND, candles, stored=stored)
     assert (unchanged, tf_ids, stale, changed, packed) == (len(stored), [], [], 0, b"")
     fewer = {day: each for day, each in candles.items() if day != max(candles)}
-    _, unchanged, tf_ids, stale, changed, packed, _ = run(FAMILIES, AROUND, fewer, stored=stored)
+    unchanged, changed, tf_ids, stale, packed, _ = run(FAMILIES, AROUND, fewer, stored=stored)
     assert changed == len(stale) == len(stored) - unchanged
     assert (set(stale), packed) == ({"2020-02-29T23:59:59.999000Z"}, b"")
     assert FAMILIES[tf_ids[0]] == "1D"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -23,8 +24,8 @@ from tests.support import naive, plpython
 ROOT = Path(__file__).parents[3]
 FILE = "functions/features/ema_kernel.sql"
 ARGUMENTS = (
-    *("p_id", "p_periods", "p_tf_id", "p_time_close", "p_close"),
-    *("p_last_tf_id", "p_last_close", "p_last_bar_no", "p_last_ema", "p_from", "p_stored"),
+    *("p_ids", "p_periods", "p_of", "p_tf_id", "p_time_close", "p_close", "p_last_id"),
+    *("p_last_tf_id", "p_last_close", "p_last_bar_no", "p_last_ema", "p_froms", "p_stored"),
 )
 DAY = 86_400_000_000
 NEVER = -(2**63)
@@ -37,6 +38,67 @@ Rows = dict[tuple[int, int], list[float | None]]
 kernel = plpython.compiled(plpython.body(FILE), *ARGUMENTS)
 
 
+class Asset(NamedTuple):
+    """Closes by timeframe and day.
+
+    ``since`` is the first day that is due; ``stood`` has the rows before it. Earlier bars are given
+    of a timeframe in which a period begins with one that is due, as the step does it.
+    """
+
+    bars: Bars
+    since: int | None = None
+    stood: Rows | None = None
+
+
+def together(
+    assets: Mapping[int, Asset],
+    periods: Sequence[int] = PERIODS,
+    *,
+    stored: Sequence[bytes] = (),
+    shuffled: bool = False,
+):
+    """Call it with a set of assets; a period of 0 is a slot that is not used."""
+    pieces: list[list[tuple[int, int, float]]] = []
+    stand: list[tuple[int, int, float, int, list[float | None]]] = []
+    for id_, (bars, since, stood) in assets.items():
+        last: dict[int, list[float | None]] = {}
+        for (tf, day), row in sorted((stood or {}).items()):
+            if since is not None and day < since and since <= max(bars.get(tf, [-1])):
+                last[tf] = row
+        earlier = {tf: [x for day, x in bars[tf].items() if day < (since or 0)] for tf in last}
+        going_on = {
+            tf
+            for tf, closes in earlier.items()
+            if not any(len(closes) < period <= len(bars[tf]) for period in periods)
+        }
+        given_bars = [
+            (tf, day, close)
+            for tf, closes in bars.items()
+            for day, close in closes.items()
+            if tf not in going_on or day >= (since or 0)
+        ]
+        if shuffled:
+            random.Random(1).shuffle(given_bars)
+        pieces.append(given_bars)
+        stand += [(id_, tf, closes[-1], len(closes), last[tf]) for tf, closes in earlier.items()]
+    froms = [NEVER if each.since is None else each.since * DAY for each in assets.values()]
+    return kernel(
+        list(assets),
+        plpython.array_send(23, periods),
+        list(assets),
+        [plpython.array_send(23, [tf for tf, _, _ in each]) for each in pieces],
+        [plpython.array_send(1184, [day * DAY for _, day, _ in each]) for each in pieces],
+        [plpython.array_send(701, [close for _, _, close in each]) for each in pieces],
+        plpython.array_send(23, [id_ for id_, *_ in stand]),
+        plpython.array_send(23, [tf for _, tf, *_ in stand]),
+        plpython.array_send(701, [close for _, _, close, *_ in stand]),
+        plpython.array_send(23, [number for *_, number, _ in stand]),
+        plpython.array_send(701, [math.nan if x is None else x for *_, row in stand for x in row]),
+        plpython.array_send(1184, froms),
+        list(stored) or None,
+    )
+
+
 def run(
     bars: Bars,
     periods: Sequence[int] = PERIODS,
@@ -46,44 +108,11 @@ def run(
     stored: Sequence[bytes] = (),
     shuffled: bool = False,
 ):
-    """Call it with closes by timeframe and day; 0 is a slot that is not used.
-
-    ``since`` is the first day that is due; ``stood`` has the rows before it. Earlier bars are given
-    of a timeframe in which a period begins with one that is due, as the step does it.
-    """
-    last: dict[int, list[float | None]] = {}
-    for (tf, day), row in sorted((stood or {}).items()):
-        if since is not None and day < since and since <= max(bars.get(tf, [-1])):
-            last[tf] = row
-    earlier = {tf: [x for day, x in bars[tf].items() if day < (since or 0)] for tf in last}
-    going_on = {
-        tf
-        for tf, closes in earlier.items()
-        if not any(len(closes) < period <= len(bars[tf]) for period in periods)
-    }
-    given_bars = [
-        (tf, day, close)
-        for tf, closes in bars.items()
-        for day, close in closes.items()
-        if tf not in going_on or day >= (since or 0)
-    ]
-    if shuffled:
-        random.Random(1).shuffle(given_bars)
-    return kernel(
-        7,
-        plpython.array_send(23, periods),
-        plpython.array_send(23, [tf for tf, _, _ in given_bars]),
-        plpython.array_send(1184, [day * DAY for _, day, _ in given_bars]),
-        plpython.array_send(701, [close for _, _, close in given_bars]),
-        plpython.array_send(23, list(last)),
-        plpython.array_send(701, [closes[-1] for closes in earlier.values()]),
-        plpython.array_send(23, [len(closes) for closes in earlier.values()]),
-        plpython.array_send(
-            701, [math.nan if x is None else x for row in last.values() for x in row]
-        ),
-        struct.pack(">q", NEVER if since is None else since * DAY),
-        list(stored) or None,
-    )
+    """Call it with one asset; unchanged, changed, stale timeframes and times, packed rows."""
+    found = together({7: Asset(bars, since, stood)}, periods, stored=stored, shuffled=shuffled)
+    unchanged, changed, ids, *keys, packed = found
+    assert ids == [7] * len(keys[0])
+    return *unchanged, *changed, *keys, packed
 
 
 def rows(found) -> Rows:
@@ -158,7 +187,7 @@ def same(found: Rows, bars: Bars, periods: Sequence[int]) -> None:
 
 def test_it_agrees_with_the_slow_way_at_full_size():
     found = run(BARS)
-    assert found[:4] == (0, [], [], sum(map(len, BARS.values())))
+    assert found[:4] == (0, sum(map(len, BARS.values())), [], [])
     same(rows(found), BARS, PERIODS)
 
 
@@ -222,6 +251,30 @@ def test_no_bit_depends_on_the_other_timeframes_or_on_the_order():
         assert alone == {key: row for key, row in together.items() if key[0] == tf}
 
 
+def test_no_bit_depends_on_the_other_assets():
+    full = rows(run(BARS))
+    short = ladder(market(400, 2), (1, 30, 400))
+    assets = {
+        3: Asset(short),
+        5: Asset({}),
+        7: Asset(BARS, 1000, full),
+        # Both the last bars of 7 and the first of 9 are of 1D and on the same days.
+        9: Asset({tf: BARS[tf] for tf in (1, 7)}),
+    }
+    whole = together(assets)
+    packed = [together({id_: each})[-1] for id_, each in assets.items()]
+    assert whole[-1] == b"".join(packed)
+    counts = [len(list(plpython.fields(part, COLUMNS))) for part in packed]
+    assert whole[:2] == ([0] * 4, counts)
+    assert counts[1] == 0
+    # What stands of one is not taken for another's.
+    stored = [record for part in packed[2:] for record in records((part,))]
+    unchanged, changed, *stale, part = together(assets, stored=stored)
+    assert (unchanged, changed) == ([0, 0, *counts[2:]], [counts[0], 0, 0, 0])
+    assert stale == [[], [], []]
+    assert part == packed[0]
+
+
 def test_it_goes_on_anywhere_with_the_same_bits():
     full = rows(run(BARS))
     for since in (0, 1, 5, 364, 365, 366, 400, 731, 732, 1000, 1199):
@@ -258,11 +311,11 @@ def test_another_period_fills_its_slot_and_changes_no_other_bit():
 def test_only_what_differs_is_given_and_what_is_gone_is_named():
     whole = run(BARS)
     stored = records(whole)
-    unchanged, *stale, changed, packed = run(BARS, stored=stored)
+    unchanged, changed, *stale, packed = run(BARS, stored=stored)
     assert (unchanged, stale, changed, packed) == (len(stored), [[], []], 0, b"")
     # The last bar of one timeframe goes, and another's was different.
     fewer = BARS | {1: {day: x for day, x in BARS[1].items() if day < 1199}, 6: BARS[6] | {1199: 1}}
-    unchanged, tfs, times, changed, packed = found = run(fewer, stored=stored)
+    unchanged, changed, tfs, times, packed = found = run(fewer, stored=stored)
     assert (unchanged, tfs, changed) == (len(stored) - 2, [1, 6], 2)
     assert times == ["2003-04-14T00:00:00.000000Z"] * 2
     assert list(rows(found)) == [(6, 1199)]
