@@ -9,7 +9,7 @@ names an asset. The rows stay; EMAs stand like that already.
 from alembic import op
 
 revision = "20261123_bars_plain_ladder"
-down_revision = "20261123_backtest_tables"
+down_revision = "20261123_backtest_sets"
 
 #: It returns a row of the table, whose type goes with the old one; the routine lane makes it anew.
 AS_KNOWN = "features._ladder_as_known(integer, integer[], timestamptz)"
