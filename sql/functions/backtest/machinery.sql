@@ -31,14 +31,16 @@ ROUTINES = """
               ('backtest', 'read_inputs'), ('backtest', '_candles'), ('backtest', '_events'), ('backtest', '_segments'),
               ('backtest', 'simulation_kernel'),
               ('backtest', 'metrics_kernel'), ('backtest', 'measure'),
-              ('public', 'run_backtest')
+              ('backtest', 'work_out')
           )
       )
 """
 # A routine that is replaced is another row version: its text need not be read to know.
-key = plpy.execute(
-    "select md5(string_agg(format('%s %s %s', p.oid, p.xmin, p.ctid), ' ' order by p.oid)) as key" + ROUTINES
-)[0]["key"]
+if "versions" not in SD:
+    SD["versions"] = plpy.prepare(
+        "select md5(string_agg(format('%s %s %s', p.oid, p.xmin, p.ctid), ' ' order by p.oid)) as key" + ROUTINES
+    )
+key = plpy.execute(SD["versions"])[0]["key"]
 if key in SD:
     return SD[key]
 

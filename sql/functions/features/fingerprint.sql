@@ -16,12 +16,15 @@ returns text
 language plpython3u
 stable parallel unsafe
 as $$
-text = plpy.execute(
-    "select string_agg(p.prosrc, '' order by w.place) as all"
-    " from unnest(array[" + plpy.quote_literal(p_kernel) + ", 'db.packing', 'indicators.series', 'features.daily']::regproc[])"
-    " with ordinality as w (routine, place)"
-    " join pg_catalog.pg_proc as p on p.oid = w.routine"
-)[0]["all"]
+if "plan" not in SD:
+    SD["plan"] = plpy.prepare(
+        "select string_agg(p.prosrc, '' order by w.place) as all"
+        " from unnest(array[$1, 'db.packing', 'indicators.series', 'features.daily']::regproc[])"
+        " with ordinality as w (routine, place)"
+        " join pg_catalog.pg_proc as p on p.oid = w.routine",
+        ["text"],
+    )
+text = plpy.execute(SD["plan"], [p_kernel])[0]["all"]
 if text not in SD:
     import hashlib
     import math
