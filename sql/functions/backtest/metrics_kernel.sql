@@ -38,12 +38,30 @@ unpack = GD["packing"].unpack
 
 DAY = 86_400_000_000
 YEAR = 365.0
+# Beyond it there is no room above the sum.
+HUGE = 2.0**900
 
 
 def total(values):
-    """The exact sum; nan where it is no number."""
+    """The exact sum, rounded once; nan where it is no number.
+
+    It is taken in parts: the leading bits of all values, as multiples of one power of two, have a sum
+    without rounding, in any order (Rump, Ogita and Oishi's ExtractVector); then those of what is left.
+    """
+    parts, rest = [], values
+    while len(rest):
+        top = float(np.abs(rest).max())
+        if not top:
+            break
+        if not top < HUGE:
+            parts = rest.tolist()
+            break
+        unit = math.ldexp(1.0, math.frexp(top)[1] + (len(rest) + 1).bit_length())
+        leading = (rest + unit) - unit
+        parts.append(float(leading.sum()))
+        rest = rest - leading
     try:
-        return math.fsum(values)
+        return math.fsum(parts)
     except (OverflowError, ValueError):
         return math.nan
 
@@ -71,17 +89,9 @@ def returns_of(values):
     return values / np.concatenate([[p_capital], values[:-1]]) - 1
 
 
-def central(values, exponent):
-    """Sum of powers of the distances to the mean; 0 where all values are equal."""
-    if not len(values) or (values == values[0]).all():
-        return 0.0
-    distance = values - mean(values)
-    # By products: a power is not the same bits on every processor.
-    return total(math.prod([distance] * exponent))
-
-
-def deviation(values):
-    return math.sqrt(central(values, 2) / (len(values) - 1)) if len(values) > 1 else None
+def central(values, powers):
+    """The sum of powers of distances to the mean: 0 where all values are equal, not what rounding leaves."""
+    return 0.0 if (values == values[0]).all() else total(powers)
 
 
 def deepest(equity, days):
@@ -109,10 +119,14 @@ def measure():
     cagr = power(growth, 1 / years) - 1 if years else None
     yield "cagr", cagr
 
-    sd = deviation(r)
+    # By products: a power is not the same bits on every processor.
+    mean_r, mean_b = mean(r), mean(b)
+    away, away_b = r - mean_r, b - mean_b
+    squares = central(r, away * away)
+    sd = math.sqrt(squares / (len(r) - 1)) if len(r) > 1 else None
     yield "volatility", None if sd is None else sd * scale
     for name, risk in ("sharpe", sd), ("sortino", math.sqrt(mean(np.square(np.minimum(r, 0))))):
-        ratio = over(mean(r), risk) if len(r) > 1 else None
+        ratio = over(mean_r, risk) if len(r) > 1 else None
         yield name, None if ratio is None else ratio * scale
     fall, length = deepest(equity, days)
     yield "calmar", over(cagr, -fall)
@@ -123,11 +137,10 @@ def measure():
     worst = int((len(r) - 1) * 0.05) + 1
     yield "var_95", low
     yield "expected_shortfall_95", mean(np.sort(r)[:worst])
-    yield "skew", over(central(r, 3) / len(r), power(central(r, 2) / len(r), 1.5))
+    yield "skew", over(central(r, away * away * away) / len(r), power(squares / len(r), 1.5))
     yield "tail_ratio", over(abs(high), abs(low))
 
-    spread = central(b, 2)
-    beta = over(total((r - mean(r)) * (b - mean(b))), spread)
+    beta = over(total(away * away_b), central(b, away_b * away_b))
     yield "beta", beta
     yield "alpha", None if beta is None else power(1 + mean(r - beta * b), p_annualisation_days) - 1
     yield "benchmark_return", float(benchmark[-1]) / p_capital - 1

@@ -212,3 +212,24 @@ def test_equity_that_is_all_gone_is_a_loss_of_everything():
     found = measure([100, 50, 0])
 
     assert (found["total_return"], found["cagr"], found["max_drawdown"]) == (-1, -1, -1)
+
+
+@given(
+    values=st.lists(
+        st.floats(-1e300, 1e300) | st.floats(-1, 1) | st.sampled_from([5e-324, -5e-324, 1e-9, 2.5]),
+        min_size=1,
+        max_size=200,
+    )
+)
+@example(values=[1e16, 1.0, -1e16])
+@example(values=[1e300, -1e300, 5e-324])
+@example(values=[1.7e308, 1.7e308, -1.7e308])
+@example(values=[0.1] * 4000)
+@settings(max_examples=300, deadline=None)
+def test_a_mean_is_the_exact_sum_rounded_once(values):
+    found = measure([100.0] * len(values), exposure=values)["exposure"]
+    try:
+        known = math.fsum(values) / len(values)
+    except OverflowError:
+        known = math.nan
+    assert found == (known if math.isfinite(known) else None)
