@@ -14,9 +14,10 @@ from benchmarks import strategies_clients as clients
 
 AGREEMENT = 1e-9
 NOTES = {
-    "the database": "refresh_signals(), then run_backtest() for each seed and asset, a commit each;"
-    " keeps state, snapshots, versions and digests; a second run does nothing, a revised candle is"
-    " seen; trades with costs apart",
+    "the database": "refresh_signals(), then run_backtests(p_each_asset => true);"
+    " keeps state, snapshots, versions and digests; a second refresh does nothing, a revised candle"
+    " is seen; trades with costs apart",
+    "a call for each run": "the same with run_backtest() for each seed and asset, a commit each",
     "usual client": "psycopg fetch, pandas, vectorbt over all columns at once, COPY row by row; one"
     " commit; no state, no digests, can't be run twice; takes no gaps",
     "best client": "binary COPY out, the same program, binary COPY in; one commit; otherwise as the"
@@ -69,21 +70,26 @@ def load(conn: psycopg.Connection) -> None:
     conn.execute("vacuum analyze")
 
 
-def in_database(conn: psycopg.Connection) -> dict[str, float]:
+def in_database(conn: psycopg.Connection, runs: Callable[[], object]) -> dict[str, float]:
     """Refresh the signals and run every seed over every asset; the seconds of both."""
     signals = timing.seconds(lambda: conn.execute("call public.refresh_signals()"))
-    names = conn.execute("select d.signal_name from signals.dim_signals as d order by d.signal_id")
-    seeds = [row[0] for row in names]
-
-    def runs() -> None:
-        for seed in seeds:
-            for asset in range(1, market.ASSETS + 1):
-                conn.execute(
-                    "call public.run_backtest(p_signal => %s, p_asset_ids => array[%s::integer])",
-                    (seed, asset),
-                )
-
     return {"signals": signals, "runs": timing.seconds(runs)}
+
+
+def at_once(conn: psycopg.Connection) -> None:
+    """Run them all by one call."""
+    conn.execute("call public.run_backtests(p_each_asset => true)")
+
+
+def one_by_one(conn: psycopg.Connection) -> None:
+    """Run each by a call of its own."""
+    names = conn.execute("select d.signal_name from signals.dim_signals as d order by d.signal_id")
+    for (seed,) in names.fetchall():
+        for asset in range(1, market.ASSETS + 1):
+            conn.execute(
+                "call public.run_backtest(p_signal => %s, p_asset_ids => array[%s::integer])",
+                (seed, asset),
+            )
 
 
 def start_over(conn: psycopg.Connection) -> None:
@@ -193,13 +199,14 @@ def run(url: str) -> report.Section:
         within: dict[str, list[float]] = {"signals": [], "runs": []}
 
         def ours() -> None:
-            for part, taken in in_database(conn).items():
+            for part, taken in in_database(conn, lambda: at_once(conn)).items():
                 within[part].append(taken)
 
         ready = clients.fetch_packed(conn)
         flags = clients.signals(ready)
         contenders: dict[str, Callable[[], Any]] = {
             "the database": ours,
+            "a call for each run": lambda: in_database(conn, lambda: one_by_one(conn)),
             "usual client": lambda: clients.write_rows(
                 conn, clients.worked(clients.fetch_rows(conn))
             ),
@@ -210,7 +217,7 @@ def run(url: str) -> report.Section:
             "its simulation alone": lambda: clients.simulated(ready, *flags),
         }
         apart = dict.fromkeys(contenders, "as the client's")
-        apart["the database"] = "0e+00"
+        apart["the database"] = apart["a call for each run"] = "0e+00"
         for who in ("usual client", "best client"):
             start_over(conn)
             ours()
