@@ -41,6 +41,12 @@ class NoCandleInRange(DatabaseRaised, sqlstate="TA606"):
     exit_code = 2
 
 
+class NoRunMade(DatabaseRaised, sqlstate="TA607"):
+    """Of all runs that were asked for none could be made."""
+
+    exit_code = 2
+
+
 class RunBeyondNumbers(DatabaseRaised, sqlstate="TA608"):
     """A run comes to more than a number can hold."""
 

@@ -269,18 +269,51 @@ def start(conn: Connection, signal: str, **given: Any) -> UUID:
         signal: the signal's name.
         given: arguments of ``run_backtest`` without their ``p_``; what is None is its default.
     """
+    run_id: UUID = _called(conn, "run_backtest", "p_run_id", signal=signal, **given)
+    return run_id
+
+
+def start_all(
+    conn: Connection,
+    signals: Sequence[str] | None = None,
+    *,
+    on_notice: Callable[[str], None] = lambda _: None,
+    **given: Any,
+) -> list[UUID]:
+    """Run backtests of signals, all active ones by default, and return the ids of the runs.
+
+    Args:
+        conn: where; in autocommit mode, because runs are committed as they are done.
+        signals: the names of the signals.
+        on_notice: told how far it came, and of each run that could not be made.
+        given: arguments of ``run_backtests`` without their ``p_``; what is None is its default.
+    """
+    if not conn.autocommit:
+        raise ValueError("start_all needs an autocommit connection")
+
+    def heard(diag: Diagnostic) -> None:
+        on_notice(". ".join(filter(None, [diag.message_primary, diag.message_detail])))
+
+    conn.add_notice_handler(heard)
+    try:
+        chosen = None if signals is None else list(signals)
+        run_ids: list[UUID] = _called(conn, "run_backtests", "p_run_ids", signals=chosen, **given)
+    finally:
+        conn.remove_notice_handler(heard)
+    return run_ids
+
+
+def _called(conn: Connection, verb: str, result: str, **given: Any) -> Any:
+    """Call a verb with the arguments that are not None, and return its result."""
     named = {name: value for name, value in given.items() if value is not None}
-    arguments = SQL(", ").join(
-        SQL("{} => {}").format(Identifier(f"p_{name}"), Placeholder(name)) for name in named
+    arguments = SQL("").join(
+        SQL("{} => {}, ").format(Identifier(f"p_{name}"), Placeholder(name)) for name in named
     )
-    statement = SQL("call public.run_backtest(p_signal => {}, {}p_run_id => null)").format(
-        Placeholder("signal"), SQL("{}, ").format(arguments) if named else SQL("")
+    statement = SQL("call public.{}({}{} => null)").format(
+        Identifier(verb), arguments, Identifier(result)
     )
     with translated(), conn.cursor(row_factory=scalar_row) as cursor:
-        cursor.execute(statement, {"signal": signal, **named})
-        run_id: UUID | None = cursor.fetchone()
-    assert run_id is not None
-    return run_id
+        return cursor.execute(statement, named).fetchone()
 
 
 def once(conn: Connection, signal: str, *, label: str, **given: Any) -> UUID:

@@ -19,6 +19,7 @@ from ta_lab2.backtest.runs import Difference, Listed, Metric, Run
 from ta_lab2.backtest.words import count, day, moment, percent, ratio, valued, words
 from ta_lab2.cli import console, export
 from ta_lab2.db.connect import app_conninfo
+from ta_lab2.errors import Refused
 from ta_lab2.ops.export import asset_id
 
 app = typer.Typer(
@@ -29,6 +30,8 @@ app = typer.Typer(
 RUN: Final = "Its id, the beginning of it, its label, or `last`."
 #: Of what differs on one level, so many lines; --all shows the rest.
 MOST: Final = 6
+#: Of several runs that were made at once, so many are shown.
+MOST_RANKED: Final = 20
 _LEVELS: Final = {
     "setting": "settings",
     "routine": "machinery",
@@ -51,7 +54,16 @@ def _connect() -> psycopg.Connection:
 
 @app.command()
 def run(
-    signal: Annotated[str, typer.Argument(help="The signal's name, such as ema_21_50_long.")],
+    signal: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A signal's name, such as ema_21_50_long, or several.", show_default=False
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every active signal.")] = False,
+    each_asset: Annotated[
+        bool, typer.Option("--each-asset", help="A run for each asset, not one over all of them.")
+    ] = False,
     asset: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,25 +100,43 @@ def run(
     ] = None,
     label: Annotated[str | None, typer.Option(help="What you call it.")] = None,
 ) -> None:
-    """Run a backtest of a signal and store it: trades, equity, metrics and three digests."""
-    with _connect() as conn:
-        run_id = runs.start(
-            conn,
-            signal,
-            asset_ids=[asset_id(conn, word) for word in asset] if asset else None,
-            **{"from": _begin(export.moment("--from", since))},
-            to=_end(export.moment("--to", until)),
-            cost_model=costs,
-            capital=capital,
-            sizing=sizing,
-            fraction=fraction,
-            vol_target=vol_target,
-            fill=fill,
-            capital_limit=capital_limit,
-            known_at=_begin(export.moment("--known-at", known_at)),
-            label=label,
+    """Run backtests and store them: trades, equity, metrics and three digests of each.
+
+    One run is shown, several are ranked.
+    """
+    if bool(signal) == everything:
+        raise Refused(
+            "which signals?", "Name some, or give --all; `ta-lab2 signals list` lists them."
         )
-        _show(conn, run_id)
+    with _connect() as conn:
+        settings = {
+            "asset_ids": [asset_id(conn, word) for word in asset] if asset else None,
+            "from": _begin(export.moment("--from", since)),
+            "to": _end(export.moment("--to", until)),
+            "cost_model": costs,
+            "capital": capital,
+            "sizing": sizing,
+            "fraction": fraction,
+            "vol_target": vol_target,
+            "fill": fill,
+            "capital_limit": capital_limit,
+            "known_at": _begin(export.moment("--known-at", known_at)),
+            "label": label,
+        }
+        if signal and len(signal) == 1 and not each_asset:
+            _show(conn, runs.start(conn, signal[0], **settings))
+            return
+        made = runs.start_all(
+            conn,
+            signal or None,
+            each_asset=each_asset,
+            on_notice=lambda line: console.say(line.partition(": ")[2] or line),
+            **settings,
+        )
+        best = runs.ranked(conn, limit=MOST_RANKED, run_ids=made)
+        console.out.print(table(best))
+        if len(best) < len(made):
+            console.out.print(f"the best {len(best)} of {len(made)} runs", markup=False)
 
 
 def _begin(given: date | datetime | None) -> datetime | None:

@@ -1,11 +1,13 @@
--- backtest.read_inputs(p_signal_id, p_asset_ids, p_from, p_to, p_known_at): all data that a run reads, as one row.
+-- backtest.read_inputs(p_runs): all data that runs read, one row each.
 --
---     select i.* from backtest.read_inputs(1, '{1,1027}', null, null, null) as i;
+--     select i.* from backtest.read_inputs(p_runs) as i;
 --
+-- Of a run's row signal, assets, range and moment count; place is that in p_runs.
 -- Candles and signals of the assets within the range, both ends included, packed by array_send in the order of asset and
--- time; the segments of all years up to its end, because a signal depends on what came before.
--- With p_known_at both are as they were known then, else as they are stored; data_at is the moment as of which they
--- can be read again: p_known_at, else when the last of these candles was stored or replaced.
+-- time; the segments of all years up to its end, because a signal depends on what came before. Candles are read once for
+-- all runs of the same assets and range.
+-- With known_at both are as they were known then, else as they are stored; data_at is the moment as of which they
+-- can be read again: known_at, else when the last of these candles was stored or replaced.
 --
 -- Reads as ta_lab2_research, which has no right on any table of prices or features: what is not published and not
 -- an as-of read fails here. One statement's snapshot serves all of it, so a refresh that commits
@@ -97,14 +99,9 @@ grant execute on function backtest._candles(integer[], timestamptz),
     backtest._events(integer, integer[], timestamptz),
     backtest._segments(integer, integer[], timestamptz) to ta_lab2_research;
 
-create or replace function backtest.read_inputs(
-    p_signal_id integer,
-    p_asset_ids integer[],
-    p_from timestamptz,
-    p_to timestamptz,
-    p_known_at timestamptz
-)
+create or replace function backtest.read_inputs(p_runs backtest.runs[])
 returns table (
+    place integer,
     data_at timestamptz,
     bar_count integer,
     first_ts timestamptz,
@@ -129,67 +126,90 @@ returns table (
 language plpgsql
 stable parallel unsafe
 as $$
-declare
-    v_from timestamptz := coalesce(p_from, '-infinity');
-    v_to   timestamptz := coalesce(p_to, 'infinity');
 begin
-    data_at := coalesce(
-        p_known_at,
-        (select max(c.recorded_at) from published.price_state as c where c.id = any (p_asset_ids))
-    );
-    select
-        count(*), min(p.ts),
-        array_send(array_agg(p.id order by p.id, p.ts)),
-        array_send(array_agg(p.ts order by p.id, p.ts)),
-        array_send(array_agg(p.open order by p.id, p.ts)),
-        array_send(array_agg(p.close order by p.id, p.ts))
-    into bar_count, first_ts, bar_ids, bar_ts, opens, closes
-    from backtest._candles(p_asset_ids, p_known_at) as p
-    where p.ts between v_from and v_to;
-
-    -- An exit goes before an entry of the same bar.
-    select
-        array_send(array_agg(e.id order by e.id, e.ts, e.kind = 0 desc)),
-        array_send(array_agg(e.ts order by e.id, e.ts, e.kind = 0 desc)),
-        array_send(array_agg(e.kind order by e.id, e.ts, e.kind = 0 desc)),
-        array_send(array_agg(e.entry_ts order by e.id, e.ts, e.kind = 0 desc)),
-        array_send(array_agg(e.volatility order by e.id, e.ts, e.kind = 0 desc)),
-        coalesce(array_agg(e.id) filter (where e.kind <> 0), '{}'),
-        coalesce(array_agg(e.ts) filter (where e.kind <> 0), '{}'),
-        coalesce(array_agg(e.feature_snapshot) filter (where e.kind <> 0), '{}'),
-        coalesce(array_agg(e.feature_version_hash) filter (where e.kind <> 0), '{}')
-    into
-        event_ids, event_ts, event_kinds, event_entry_ts, event_volatility,
-        entry_ids, entry_ts, snapshots, feature_hashes
-    from (
+    return query
+    with run as materialized (
         select
-            s.id,
-            s.ts,
-            case when s.position_state = 'closed' then 0 when s.direction = 'long' then 1 else -1 end as kind,
-            s.entry_ts,
-            coalesce((s.feature_snapshot ->> 'parkinson_20')::double precision, 'NaN') as volatility,
-            s.feature_snapshot,
-            s.feature_version_hash
-        from backtest._events(p_signal_id, p_asset_ids, p_known_at) as s
-        where s.ts between v_from and v_to
-    ) as e;
+            r.ordinality::integer as place,
+            r.signal_id,
+            r.asset_ids,
+            r.known_at,
+            coalesce(r.from_ts, '-infinity') as from_ts,
+            coalesce(r.to_ts, 'infinity') as to_ts
+        from unnest(p_runs) with ordinality as r
+    ),
+
+    universe as materialized (
+        select u.asset_ids, u.known_at, u.from_ts, u.to_ts, c.*
+        from (select distinct r.asset_ids, r.known_at, r.from_ts, r.to_ts from run as r) as u
+        cross join lateral (
+            select
+                coalesce(
+                    u.known_at,
+                    (select max(s.recorded_at) from published.price_state as s where s.id = any (u.asset_ids))
+                ) as data_at,
+                count(*)::integer as bar_count,
+                min(p.ts) as first_ts,
+                array_send(array_agg(p.id order by p.id, p.ts)) as bar_ids,
+                array_send(array_agg(p.ts order by p.id, p.ts)) as bar_ts,
+                array_send(array_agg(p.open order by p.id, p.ts)) as opens,
+                array_send(array_agg(p.close order by p.id, p.ts)) as closes
+            from backtest._candles(u.asset_ids, u.known_at) as p
+            where p.ts between u.from_ts and u.to_ts
+        ) as c
+    )
 
     select
-        coalesce(array_agg(g.id order by g.id, g.year), '{}'),
-        coalesce(array_agg(g.year order by g.id, g.year), '{}'),
-        coalesce(array_agg(g.row_count order by g.id, g.year), '{}'),
-        coalesce(array_agg(g.digest order by g.id, g.year), '{}')
-    into segment_ids, segment_years, segment_rows, segment_digests
-    from backtest._segments(p_signal_id, p_asset_ids, p_known_at) as g
-    where v_to = 'infinity'
-       or g.year <= extract(year from v_to at time zone 'UTC');
-    return next;
+        r.place, u.data_at, u.bar_count, u.first_ts, u.bar_ids, u.bar_ts, u.opens, u.closes,
+        e.ids, e.ts, e.kinds, e.entry_ts, e.volatility, e.entry_ids, e.entries, e.snapshots, e.feature_hashes,
+        g.ids, g.years, g.row_counts, g.digests
+    from run as r
+    join universe as u
+        on u.asset_ids = r.asset_ids
+        and u.known_at is not distinct from r.known_at
+        and u.from_ts = r.from_ts
+        and u.to_ts = r.to_ts
+    cross join lateral (
+        -- An exit goes before an entry of the same bar.
+        select
+            array_send(array_agg(s.id order by s.id, s.ts, s.kind = 0 desc)) as ids,
+            array_send(array_agg(s.ts order by s.id, s.ts, s.kind = 0 desc)) as ts,
+            array_send(array_agg(s.kind order by s.id, s.ts, s.kind = 0 desc)) as kinds,
+            array_send(array_agg(s.entry_ts order by s.id, s.ts, s.kind = 0 desc)) as entry_ts,
+            array_send(array_agg(s.volatility order by s.id, s.ts, s.kind = 0 desc)) as volatility,
+            coalesce(array_agg(s.id) filter (where s.kind <> 0), '{}') as entry_ids,
+            coalesce(array_agg(s.ts) filter (where s.kind <> 0), '{}') as entries,
+            coalesce(array_agg(s.feature_snapshot) filter (where s.kind <> 0), '{}') as snapshots,
+            coalesce(array_agg(s.feature_version_hash) filter (where s.kind <> 0), '{}') as feature_hashes
+        from (
+            select
+                v.id,
+                v.ts,
+                case when v.position_state = 'closed' then 0 when v.direction = 'long' then 1 else -1 end as kind,
+                v.entry_ts,
+                coalesce((v.feature_snapshot ->> 'parkinson_20')::double precision, 'NaN') as volatility,
+                v.feature_snapshot,
+                v.feature_version_hash
+            from backtest._events(r.signal_id, r.asset_ids, r.known_at) as v
+            where v.ts between r.from_ts and r.to_ts
+        ) as s
+    ) as e
+    cross join lateral (
+        select
+            coalesce(array_agg(s.id order by s.id, s.year), '{}') as ids,
+            coalesce(array_agg(s.year order by s.id, s.year), '{}') as years,
+            coalesce(array_agg(s.row_count order by s.id, s.year), '{}') as row_counts,
+            coalesce(array_agg(s.digest order by s.id, s.year), '{}') as digests
+        from backtest._segments(r.signal_id, r.asset_ids, r.known_at) as s
+        where r.to_ts = 'infinity'
+           or s.year <= extract(year from r.to_ts at time zone 'UTC')
+    ) as g;
 end
 $$;
 
-comment on function backtest.read_inputs(integer, integer[], timestamptz, timestamptz, timestamptz) is
-    'Candles, signals and segments of assets within a range, packed; as stored, or as known at a moment.';
+comment on function backtest.read_inputs(backtest.runs[]) is
+    'Candles, signals and segments of runs, packed, each from its assets and range; as stored, or as known at a moment.';
 
 -- Not in the function's own text: PostgreSQL would check that text as research, before it may call it.
-alter function backtest.read_inputs(integer, integer[], timestamptz, timestamptz, timestamptz)
+alter function backtest.read_inputs(backtest.runs[])
     set role = ta_lab2_research;

@@ -4,16 +4,17 @@
 --
 -- Over the binary form of each column (array_send: lengths, IEEE bytes, -1 for null), trades in the order of their
 -- number, equity in that of time. The snapshot of features is left out: its digest is feature_version_hash.
+-- A run that is being written has the bytes of its equity still, and puts them in the place of those that are read.
 
-create or replace function backtest.result_digest(p_run_id uuid)
+create or replace function backtest._trades_sent(p_run_id uuid)
 returns bytea
-language sql
+language plpgsql
 stable parallel safe
--- Planned at each call, for the table as it has become, and by its key.
+-- Plans are kept for the session: one made when the table was empty must serve a full one too.
 set enable_seqscan = off
 as $$
-select sha256(
-    (
+begin
+    return (
         select
             array_send(coalesce(array_agg(t.trade_no order by t.trade_no), '{}'))
             || array_send(coalesce(array_agg(t.id order by t.trade_no), '{}'))
@@ -39,8 +40,21 @@ select sha256(
             || array_send(coalesce(array_agg(t.feature_version_hash order by t.trade_no), '{}'))
         from backtest.trades as t
         where t.run_id = p_run_id
-    )
-    || (
+    );
+end
+$$;
+
+comment on function backtest._trades_sent(uuid) is
+    'Private: the trades of a run in PostgreSQL''s binary form, column by column.';
+
+create or replace function backtest._equity_sent(p_run_id uuid)
+returns bytea
+language plpgsql
+stable parallel safe
+set enable_seqscan = off
+as $$
+begin
+    return (
         select
             array_send(coalesce(array_agg(e.ts order by e.ts), '{}'))
             || array_send(coalesce(array_agg(e.cash order by e.ts), '{}'))
@@ -52,8 +66,19 @@ select sha256(
             || array_send(coalesce(array_agg(e.benchmark order by e.ts), '{}'))
         from backtest.equity as e
         where e.run_id = p_run_id
-    )
-)
+    );
+end
+$$;
+
+comment on function backtest._equity_sent(uuid) is
+    'Private: the equity of a run in PostgreSQL''s binary form, column by column.';
+
+create or replace function backtest.result_digest(p_run_id uuid)
+returns bytea
+language sql
+stable parallel safe
+as $$
+select sha256(backtest._trades_sent(p_run_id) || backtest._equity_sent(p_run_id))
 $$;
 
 comment on function backtest.result_digest(uuid) is

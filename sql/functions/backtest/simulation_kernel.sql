@@ -19,6 +19,9 @@
 -- costs, and what the account lacks is cut from the losses of the trades that end on that bar, in
 -- proportion to units x entry price. Equity is then 0, not less.
 --
+-- packed has the rows of backtest.equity as tuples of COPY's binary format; sent has each of their columns, ts to
+-- benchmark, as array_send of the stored column would give it, for the digest and the metrics.
+--
 -- requires: functions/db/packing.sql
 -- needs: plpython3u
 
@@ -66,12 +69,14 @@ create or replace function backtest.simulation_kernel(
     out net_pnl double precision[],
     out bars_held integer[],
     out exit_reason text[],
-    out packed bytea
+    out packed bytea,
+    out sent bytea[]
 )
 language plpython3u
 immutable parallel unsafe
 as $$
 import math
+import struct
 import uuid
 from types import SimpleNamespace
 
@@ -84,6 +89,7 @@ BASIS = 10_000.0
 FEE, RATE = p_fee_bps / BASIS, p_funding_bps / BASIS
 DEARER = 1 + p_slippage_bps / BASIS
 CHEAPER = max(1 - p_slippage_bps / BASIS, 0.0)
+STAMP, FLOAT = 1184, 701
 # Less than this share of equity is what roundings leave, not a position.
 DUST = 1e-9
 
@@ -96,7 +102,9 @@ def read_bars():
     """The timeline of all assets, and each asset's candles on it."""
     ids, ts = packing.unpack(p_bar_ids, "i4"), packing.unpack(p_bar_ts, "i8")
     opens, closes = packing.unpack(p_open, "f8"), packing.unpack(p_close, "f8")
-    timeline = np.unique(ts)
+    # A stable sort merges what ascends already, as the moments of each asset do.
+    merged = np.sort(ts, kind="stable")
+    timeline = merged[np.append(True, merged[1:] != merged[:-1])]
     assets = {}
     for id_ in p_ids:
         mine = slice(*np.searchsorted(ids, [id_, id_ + 1]))
@@ -133,11 +141,12 @@ def read_fills(assets):
         )
     )
     bars = np.empty(len(ids), int)
-    for id_ in np.unique(ids).tolist():
+    for id_ in sorted(set(ids.tolist())):
         mine = slice(*np.searchsorted(ids, [id_, id_ + 1]))
-        known = assets[id_].ts if id_ in assets else np.empty(0, "i8")
+        # No signal is as late as what stands after the last bar.
+        known = np.append(assets[id_].ts if id_ in assets else np.empty(0, "i8"), np.iinfo("i8").max)
         bars[mine] = np.searchsorted(known, ts[mine])
-        strange = ~np.isin(ts[mine], known)
+        strange = known[bars[mine]] != ts[mine]
         if strange.any():
             plpy.error(
                 f"a signal of asset {id_} stands at {moment(ts[mine][strange.argmax()])}, where it has no candle",
@@ -329,16 +338,24 @@ def benchmark(size, assets):
 
 def pack(ts, columns):
     """Rows of backtest.equity as tuples of COPY's binary format; nothing in them is null."""
-    form = [("count", ">i2"), ("run_length", ">i4"), ("run_id", "V16"), ("ts_length", ">i4"), ("ts", ">i8")]
+    form = [("start", "V26"), ("ts", ">i8")]
+    empty = struct.pack(">hi16siq", 2 + len(columns), 16, uuid.UUID(p_run_id).bytes, 8, 0)
     for n in range(len(columns)):
-        form += [(f"length{n}", ">i4"), (f"value{n}", ">f8")]
-    rows = np.empty(len(ts), form)
-    rows["count"] = 2 + len(columns)
-    rows["run_length"], rows["run_id"] = 16, np.void(uuid.UUID(p_run_id).bytes)
-    rows["ts_length"], rows["ts"] = 8, ts
+        form += [(f"length{n}", "V4"), (f"value{n}", ">f8")]
+        empty += struct.pack(">id", 8, 0.0)
+    packed = bytearray(empty * len(ts))
+    rows = np.frombuffer(packed, form)
+    rows["ts"] = ts
     for n, column in enumerate(columns):
-        rows[f"length{n}"], rows[f"value{n}"] = 8, column
-    return rows.tobytes()
+        rows[f"value{n}"] = column
+    return packed
+
+
+def send(oid, kind, values):
+    """A column as array_send gives it: a header, then length and value of each."""
+    pairs = np.empty(len(values), [("length", ">i4"), ("value", ">" + kind)])
+    pairs["length"], pairs["value"] = 8, values
+    return struct.pack(">5i", 1, 0, oid, len(values), 1) + pairs.tobytes()
 
 
 def moments(stamps):
@@ -416,6 +433,7 @@ return {
         )
     },
     "packed": pack(timeline[held], columns),
+    "sent": [send(STAMP, "i8", timeline[held]), *(send(FLOAT, "f8", each) for each in columns)],
 }
 $$;
 
@@ -424,4 +442,4 @@ comment on function backtest.simulation_kernel(
     double precision, double precision, double precision, text, double precision, double precision, text,
     double precision
 ) is
-    'Trades of a run as arrays and its equity as tuples of COPY''s binary format; money, fractions, microseconds.';
+    'Trades of a run as arrays, its equity as tuples of COPY''s binary format and as columns of array_send; money, fractions, microseconds.';

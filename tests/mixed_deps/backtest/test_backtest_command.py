@@ -116,6 +116,25 @@ def test_the_best_come_first(capsys, conn):
     assert places == sorted(places)
 
 
+def test_many_runs_are_made_at_once_and_the_best_shown(capsys, conn):
+    status, out, err = run(capsys, "backtest", "run", "--all", "--each-asset", "--label", "each")
+    assert status == 0
+    made = runs.listed(conn, label="each", limit=100)
+    assert len(made) == 2 * len(runs.signals(conn))
+    assert {len(each.symbols) for each in made} == {1}
+    assert f"{len(made)} of {len(made)} runs, 0 failed" in err
+    assert f"the best 20 of {len(made)} runs" in out
+    best = runs.ranked(conn, label="each")
+    assert all(str(each.run_id)[:8] in out for each in best)
+
+    words = ("backtest", "run", "ema_9_21_long", "rsi_30_70_mr", "--asset", "one", "--label", "two")
+    assert run(capsys, *words)[0] == 0
+    assert {each.signal_name for each in runs.listed(conn, label="two")} == {
+        "ema_9_21_long",
+        "rsi_30_70_mr",
+    }
+
+
 def test_two_runs_are_compared_in_text(capsys, conn):
     run(capsys, "backtest", "run", "ema_9_21_long", "--label", "a")
     run(capsys, "backtest", "run", "ema_9_21_long", "--label", "b", "--costs", "clean")
@@ -148,6 +167,10 @@ def test_a_repeat_is_judged(capsys, conn):
         (["report"], "there is no run 'last'"),
         (["report", "-o", "x.pdf"], "not called .html"),
         (["backtest", "run", "nope"], "nope"),
+        (["backtest", "run"], "which signals"),
+        (["backtest", "run", "ema_9_21_long", "--all"], "which signals"),
+        (["backtest", "run", "ema_9_21_long", "nope"], "nope"),
+        (["backtest", "run", "--all", "--from", "2030-01-01"], "no run could be made"),
         (["backtest", "run", "ema_9_21_long", "--asset", "nope"], "there is no asset nope"),
         (["backtest", "run", "ema_9_21_long", "--from", "soon"], "neither a day nor a moment"),
         (["backtest", "run", "ema_9_21_long", "--costs", "free"], "free"),

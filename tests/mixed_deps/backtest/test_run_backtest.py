@@ -64,8 +64,8 @@ def trust_signals(conn):
     """Let signals that a test wrote by hand pass for up to date."""
     conn.execute("""
         create or replace function
-        backtest.stale_signals(p_signal_id integer, p_asset_ids integer[])
-        returns table (id integer, reason text)
+        backtest.stale_signals(p_signal_ids integer[], p_asset_ids integer[])
+        returns table (signal_id integer, id integer, reason text)
         language plpgsql stable parallel unsafe
         as $$ begin return; end $$
     """)
@@ -288,7 +288,7 @@ def test_the_machinery_names_all_that_stands_between_a_candle_and_a_metric(marke
 
     names = {name.split("(")[0] for name in machinery["routines"]}
     assert names >= {
-        *("public.run_backtest", "backtest.read_inputs", "backtest.measure"),
+        *("backtest.work_out", "backtest.read_inputs", "backtest.measure"),
         *("backtest.simulation_kernel", "backtest.metrics_kernel", "signals.signals_kernel"),
         *("features.ema_kernel", "features.indicators_kernel", "indicators._rsi_kernel"),
         *("regimes.regimes_kernel", "db.packing"),

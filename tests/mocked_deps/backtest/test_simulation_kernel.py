@@ -111,11 +111,17 @@ def run(
         how.fill,
         how.limit,
     )
+    rows = rows_of(found["packed"])
+    stamps, *numbers = zip(*rows, strict=True)
+    assert found.pop("sent") == [
+        plpython.array_send(STAMP, [ts * DAY for ts in stamps]),
+        *(plpython.array_send(FLOAT, column) for column in numbers),
+    ], "the columns are those of the rows, bit for bit"
     lists = {name: values for name, values in found.items() if isinstance(values, list)}
     for name in ("entry_signal_ts", "entry_ts", "exit_signal_ts", "exit_ts"):
         lists[name] = [day_of(text) for text in lists[name]]
     trades = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
-    return Found(trades, rows_of(found["packed"]), found["is_ruined"], found["skipped"])
+    return Found(trades, rows, found["is_ruined"], found["skipped"])
 
 
 def flat(*closes: float, opens: tuple[float, ...] = ()) -> dict[int, Bar]:
