@@ -17,7 +17,6 @@ from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.features import queries
 
-_WIDTH: Final = 100
 _COLOURS: Final = {"critical": "red", "warning": "yellow"}
 
 
@@ -55,18 +54,19 @@ def findings(
     if not found:
         console.say("nothing was found")
         return
-    # A narrow terminal wraps the line; a number cut short would be another number.
-    console.out.print(table(found[:last]), width=max(console.out.width, _WIDTH))
+    console.out.print(table(found[:last]))
     if len(found) > last:
         console.out.print(f"and {len(found) - last:,} more, see the table findings")
 
 
 def table(found: Sequence[queries.Finding]) -> Table:
     """Return findings as a table; value is that of the worst session."""
-    made = Table(box=None, pad_edge=False, title="Findings", title_justify="left")
+    made = Table(
+        box=None, padding=(0, 1, 0, 0), pad_edge=False, title="Findings", title_justify="left"
+    )
     for name in ("severity", "rule", "asset"):
         made.add_column(name, no_wrap=True)
-    made.add_column("sessions", justify="right", no_wrap=True)
+    made.add_column("times", justify="right", no_wrap=True)
     for name in ("first", "last"):
         made.add_column(name, no_wrap=True)
     made.add_column("value", justify="right", no_wrap=True)
@@ -78,6 +78,6 @@ def table(found: Sequence[queries.Finding]) -> Table:
             f"{each.sessions:,}",
             f"{each.first_ts:%Y-%m-%d}",
             f"{each.last_ts:%Y-%m-%d}",
-            "" if each.value is None else f"{each.value:.6g}",
+            "" if each.value is None else f"{each.value:.4g}",
         )
     return made

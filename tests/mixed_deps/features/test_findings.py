@@ -408,7 +408,7 @@ def test_prices_that_are_deleted_take_their_findings_along(conn):
 def command(own_db, monkeypatch, capsys):
     """Run `ta-lab2 findings` on this test's database: its status, its lines, its errors."""
     monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     settings.cache_clear()
 
     def run(*words):
