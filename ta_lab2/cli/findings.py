@@ -17,7 +17,6 @@ from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.features import queries
 
-_WIDTH: Final = 100
 _COLOURS: Final = {"critical": "red", "warning": "yellow"}
 
 
@@ -38,9 +37,12 @@ def findings(
         typer.Option(metavar="SYMBOL", help="Only of this asset, by symbol, name or id."),
     ] = None,
     severity: Annotated[Severity | None, typer.Option(help="Only these.")] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="A line for each session, not for rule and asset.")
+    ] = False,
     last: Annotated[int, typer.Option("--last", min=1, metavar="N", help="How many.")] = 20,
 ) -> None:
-    """Show what the last refresh found wrong, the worst and latest first."""
+    """Show what looks wrong by rule and asset, the worst and latest first; value is the worst."""
     with psycopg.connect(
         app_conninfo(), autocommit=True, application_name="ta-lab2 findings"
     ) as conn:
@@ -48,20 +50,24 @@ def findings(
         if rule is not None and rule not in rules:
             raise Refused(f"there is no rule {rule}", f"There are: {', '.join(rules)}.")
         of = asset_id(conn, asset) if asset is not None else None
-        found = queries.findings(conn, rule=rule, asset=of, severity=severity)
+        found = queries.findings(conn, rule=rule, asset=of, severity=severity, by_session=each)
     if not found:
         console.say("nothing was found")
         return
-    # A narrow terminal wraps the line; a number cut short would be another number.
-    console.out.print(table(found[:last]), width=max(console.out.width, _WIDTH))
+    console.out.print(table(found[:last]))
     if len(found) > last:
         console.out.print(f"and {len(found) - last:,} more, see the table findings")
 
 
 def table(found: Sequence[queries.Finding]) -> Table:
-    """Return findings as a table."""
-    made = Table(box=None, pad_edge=False, title="Findings", title_justify="left")
-    for name in ("severity", "rule", "asset", "day"):
+    """Return findings as a table; value is that of the worst session."""
+    made = Table(
+        box=None, padding=(0, 1, 0, 0), pad_edge=False, title="Findings", title_justify="left"
+    )
+    for name in ("severity", "rule", "asset"):
+        made.add_column(name, no_wrap=True)
+    made.add_column("times", justify="right", no_wrap=True)
+    for name in ("first", "last"):
         made.add_column(name, no_wrap=True)
     made.add_column("value", justify="right", no_wrap=True)
     for each in found:
@@ -69,7 +75,9 @@ def table(found: Sequence[queries.Finding]) -> Table:
             f"[{_COLOURS.get(each.severity, 'default')}]{each.severity}[/]",
             each.rule,
             escape(each.symbol),
-            f"{each.ts:%Y-%m-%d}",
-            "" if each.value is None else f"{each.value:.6g}",
+            f"{each.sessions:,}",
+            f"{each.first_ts:%Y-%m-%d}",
+            f"{each.last_ts:%Y-%m-%d}",
+            "" if each.value is None else f"{each.value:.4g}",
         )
     return made

@@ -19,12 +19,14 @@ from ta_lab2.indicators import errors as indicator_errors  # noqa: F401 - and th
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something in the features that looks wrong."""
+    """What looks wrong by a rule in an asset's features: on which sessions, and the worst value."""
 
     severity: str
     rule: str
     symbol: str
-    ts: datetime
+    sessions: int
+    first_ts: datetime
+    last_ts: datetime
     value: float | None
 
 
@@ -41,24 +43,30 @@ def findings(
     rule: str | None = None,
     asset: int | None = None,
     severity: str | None = None,
+    by_session: bool = False,
 ) -> list[Finding]:
-    """Return what was found, the worst first, then the latest."""
+    """Return what was found by rule and asset, or by session too; the worst first, the latest."""
     with conn.cursor(row_factory=class_row(Finding)) as cursor:
         cursor.execute(
             """
-            select f.severity, f.rule, a.symbol, f.ts, f.value
+            select
+                f.severity, f.rule, a.symbol, count(*) as sessions,
+                min(f.ts) as first_ts, max(f.ts) as last_ts,
+                (array_agg(f.value order by abs(f.value) desc nulls last))[1] as value
             from features.findings as f
             join bars.dim_assets as a using (id)
             where f.rule = coalesce(%(rule)s, f.rule)
               and f.id = coalesce(%(asset)s, f.id)
               and f.severity = coalesce(%(severity)s, f.severity)
+            group by
+                f.severity, f.rule, f.id, a.symbol, case when %(by_session)s then f.ts end
             order by
                 array_position('{critical,warning,info}', f.severity),
-                f.ts desc,
+                max(f.ts) desc,
                 f.id,
                 f.rule
             """,
-            {"rule": rule, "asset": asset, "severity": severity},
+            {"rule": rule, "asset": asset, "severity": severity, "by_session": by_session},
         )
         return cursor.fetchall()
 

@@ -408,7 +408,7 @@ def test_prices_that_are_deleted_take_their_findings_along(conn):
 def command(own_db, monkeypatch, capsys):
     """Run `ta-lab2 findings` on this test's database: its status, its lines, its errors."""
     monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     settings.cache_clear()
 
     def run(*words):
@@ -429,24 +429,25 @@ def test_the_command_shows_them_the_worst_first(conn, command):
     status, out, _ = command()
     assert status == 0
     rows = [line for line in out if symbol in line]
-    assert [(line[0], line[1]) for line in rows] == [
-        ("warning", "return_too_large"),
-        ("warning", "return_too_large"),
-        ("info", "sessions_absent"),
-    ]
-    assert rows[2] == ["info", "sessions_absent", symbol, f"{prices.ts(64):%Y-%m-%d}", "4"]
+    first, last = (f"{prices.ts(day):%Y-%m-%d}" for day in (90, 91))
+    assert rows[0][:6] == ["warning", "return_too_large", symbol, "2", first, last]
+    hole = f"{prices.ts(64):%Y-%m-%d}"
+    assert rows[1:] == [["info", "sessions_absent", symbol, "1", hole, hole, "4"]]
+    each = [line for line in command("--each")[1] if symbol in line]
+    assert [line[4] for line in each] == [last, first, hole]
+    assert rows[0][6] == max((line[6] for line in each[:2]), key=lambda text: abs(float(text)))
 
 
 def test_the_command_can_be_asked_for_less(conn, command):
     contract.put(conn, 1, walk() | {90: 210.0}, 0)
     contract.refresh(conn)
-    assert len(command("--rule", "sessions_absent")[1]) == len(command()[1]) - 2
+    assert len(command("--rule", "sessions_absent")[1]) == len(command()[1]) - 1
     assert command("--severity", "critical")[2].strip() == "nothing was found"
     conn.execute("insert into bars.dim_assets (id, symbol, slug) values (2, 'LTC', 'litecoin')")
     assert command("--asset", "ltc")[2].strip() == "nothing was found"
     assert command("--asset", "1")[1] == command()[1]
     status, out, err = command("--last", "1")
-    assert "and 2 more" in " ".join(out[-1])
+    assert "and 1 more" in " ".join(out[-1])
     status, _, err = command("--rule", "nonsense")
     assert (status, "there is no rule nonsense" in err) == (2, True)
     assert "return_too_large" in err
