@@ -138,6 +138,13 @@ def own_db(server_url: str, original: str) -> Iterator[str]:
         yield conninfo
 
 
+@pytest.fixture
+def untouched_db(server_url: str, template: str) -> Iterator[str]:
+    """The same, with nothing in it whatever the file's tests begin with."""
+    with servers.copy(server_url, "untouched", template=template) as conninfo:
+        yield conninfo
+
+
 @pytest.fixture(scope="session")
 def shared_db(server_url: str, template: str) -> Iterator[str]:
     """The migrated database of all tests that roll back, as a superuser's conninfo."""

@@ -28,11 +28,14 @@ begin
     set source = p_source
     where t.id = p_id
       and t.resolution = p_resolution;
+    -- No condition of the statement: TimescaleDB can't plan that for any argument, as the sixth call of a session asks.
+    if p_same_unit then
+        return;
+    end if;
     -- A volume in another unit would be read as one of the new source's.
     update bars.intraday_candles as c
     set volume = null
-    where not p_same_unit
-      and c.id = p_id
+    where c.id = p_id
       and c.resolution = p_resolution
       and c.volume is not null
       and c.ts not in (select g.ts from unnest(p_given) as g (ts) where g.ts is not null);

@@ -86,6 +86,14 @@ def test_lines_become_candles_and_a_second_load_changes_nothing(conn):
     assert conn.execute("select count(*) from bars.price_staging").fetchone() == (0,)
 
 
+def test_the_sixth_series_of_a_session_is_loaded_as_the_first(tx):
+    # From then on a statement has one plan for any arguments.
+    tx.execute("set plan_cache_mode = force_generic_plan")
+    for resolution in (HOUR, FIVE):
+        load(tx, "2024-03-01 00:00,1,3,0.5,2,1", resolution=resolution)
+        assert stored(tx, resolution) == [("01 00:00", 2.0, 1.0)]
+
+
 def test_a_candle_that_has_not_ended_is_forming(conn):
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     lines = [f"{now - hours * HOUR:%Y-%m-%dT%H:%M:%SZ},1,3,0.5,2,1" for hours in (0, 1)]

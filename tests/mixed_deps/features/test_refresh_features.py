@@ -119,9 +119,10 @@ def test_only_the_assets_that_are_named_are_refreshed(conn):
     assert [asset for asset, _, _ in state(conn)] == [2, 1027]
 
 
-def test_no_asset_at_all_is_nothing_to_do(own_db, autocommit):
-    assert " 0 assets, 0 rows," in refresh(autocommit(own_db))[-1]
-    assert " 0 assets, 0 rows," in refresh(autocommit(own_db), [])[-1]
+def test_no_asset_at_all_is_nothing_to_do(untouched_db, autocommit):
+    conn = autocommit(untouched_db)
+    assert " 0 assets, 0 rows," in refresh(conn)[-1]
+    assert " 0 assets, 0 rows," in refresh(conn, [])[-1]
 
 
 @pytest.mark.parametrize("ids", [[999], [1, 999], [None, 1]])

@@ -193,8 +193,8 @@ def test_a_run_with_nothing_to_do_leaves_one_workflow_and_its_totals(conn):
     assert len(rows(conn, "traces", "t.correlation_id = %s", last["correlation_id"])) == 1
 
 
-def test_no_asset_at_all_is_a_run_too(own_db, autocommit):
-    conn = autocommit(own_db)
+def test_no_asset_at_all_is_a_run_too(untouched_db, autocommit):
+    conn = autocommit(untouched_db)
     refresh(conn)
     (run,) = runs(conn)
     assert (run["status"], run["metadata"]["assets"]) == ("done", 0)

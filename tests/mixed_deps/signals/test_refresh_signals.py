@@ -427,8 +427,9 @@ def test_today_marks_to_the_last_close_and_says_where_a_breakout_exits(conn):
             assert gain == (close / entry - 1 if direction == "long" else 1 - close / entry)
 
 
-def test_refresh_all_does_what_the_three_verbs_do(conn):
-    contract.start_over(conn)
+def test_refresh_all_does_what_the_three_verbs_do(untouched_db, autocommit):
+    conn = autocommit(untouched_db)
+    contract.only(conn, contract.READ)
     contract.put(conn, 1, contract.history(120))
     conn.execute("call refresh_all(p_dry_run => true)")
     assert conn.execute("select count(*) from signals.cmc_signal_state").fetchone() == (0,)
