@@ -192,4 +192,4 @@ end
 $$;
 
 comment on function features.refresh_bars(integer[], timestamptz[]) is
-    'Brings cmc_price_bars_multi_tf up to date for assets, each from a ts on; at once for all where no timeframe is active.';
+    'Brings cmc_price_bars_multi_tf up to date for assets, each from a ts on; counts, range and progress for refresh_assets.';

@@ -59,7 +59,6 @@ $$;
 comment on function features.replace_rows(regclass, integer[], timestamptz[], bytea) is
     'Deletes the rows with the stale keys of asset and ts, and appends the packed ones.';
 
--- The keys' time has bounds of its own, because only they leave partitions out.
 create or replace function features.replace_rows(
     p_target regclass,
     p_stale_ids integer[],
@@ -76,13 +75,10 @@ begin
         execute format(
             'delete from %s as r'
             ' using unnest($1, $2, $3) as s (id, tf_id, time_close)'
-            ' where r.id = s.id and r.tf_id = s.tf_id and r.time_close = s.time_close'
-            ' and r.time_close between $4 and $5',
+            ' where r.id = s.id and r.tf_id = s.tf_id and r.time_close = s.time_close',
             p_target
         )
-        using p_stale_ids, p_stale_tf_ids, p_stale,
-            (select min(s.ts) from unnest(p_stale) as s (ts)),
-            (select max(s.ts) from unnest(p_stale) as s (ts));
+        using p_stale_ids, p_stale_tf_ids, p_stale;
     end if;
     if p_packed <> '' then
         perform features.copy_in(p_target, p_packed);
