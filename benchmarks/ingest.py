@@ -24,8 +24,8 @@ PLACES = "id, ts, open, high, low, close, volume"
 NOTES = {
     "ta-lab2 ingest": "recognises and reads the files, checks every line, keeps rejects, sources,"
     " revisions and what became due; one transaction a file; a second load changes nothing",
-    "bare COPY": "the same rows, parsed before, as text into a table of the same columns with the"
-    " same key; checks nothing, can't be run twice",
+    "bare COPY": "the same rows, parsed before, as text into an ordinary table of these columns"
+    " with the same key; no partitions, no constraints, checks nothing, can't be run twice",
 }
 
 

@@ -18,6 +18,7 @@ as $$
 declare
     v_id      integer;
     v_slug    text;
+    v_known   text;
     v_session timemodel.dim_sessions;
 begin
     -- A new partition of the candles takes this lock for its foreign key. Taken first,
@@ -34,16 +35,17 @@ begin
                   detail = format('The database knows %s as asset %s.', v_slug, v_id),
                   hint = 'Correct the file''s name, <CoinMarketCap id>_<slug>.csv, or the slug in dim_assets.';
     end if;
-    v_session := timemodel.session(coalesce(
-        p_session,
-        (select a.session_id from bars.dim_assets as a where a.id = p_id),
-        'CRYPTO'
-    ));
-    insert into bars.dim_assets as a (id, symbol, slug, session_id)
-    values (p_id, p_slug, p_slug, v_session.session_id)
-    on conflict (id) do update
-    set session_id = excluded.session_id
-    where a.session_id <> excluded.session_id;
+    select a.session_id into v_known from bars.dim_assets as a where a.id = p_id;
+    v_session := timemodel.session(coalesce(p_session, v_known, 'CRYPTO'));
+    -- Nobody else writes it meanwhile. A statement that writes nothing would still run the triggers.
+    if v_known is null then
+        insert into bars.dim_assets (id, symbol, slug, session_id)
+        values (p_id, p_slug, p_slug, v_session.session_id);
+    elsif v_known <> v_session.session_id then
+        update bars.dim_assets as a
+        set session_id = v_session.session_id
+        where a.id = p_id;
+    end if;
     if not v_session.is_24_7 then
         -- Its calendar stays as it is until these candles are committed.
         select s.*

@@ -39,10 +39,11 @@ begin
                   detail = format('Asset %s is %s.', p_id, v_known.slug),
                   hint = format('Leave --symbol away; `ta-lab2 assets rename %s` changes it.', p_id);
     end if;
-    update bars.dim_assets as a
-    set symbol = p_symbol
-    where a.id = p_id
-      and a.symbol <> p_symbol;
+    if p_symbol <> coalesce(v_known.symbol, v_slug) then
+        update bars.dim_assets as a
+        set symbol = p_symbol
+        where a.id = p_id;
+    end if;
     return v_slug;
 end
 $$;

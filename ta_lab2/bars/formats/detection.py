@@ -26,7 +26,7 @@ _NAME: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 #: What a line may consist of that is split at its delimiters alone.
-_PLAIN: Final = bytes(set(range(ord(" "), 0x7F)) - {ord('"')} | {ord("\n")})
+_PLAIN: Final = bytes(set(range(ord(" "), 0x7F)) - {ord('"')})
 #: A midnight as pandas writes it, of a market that is not in UTC.
 _LOCAL_DATE: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ]00:00:00(?!\+00:00)[+-]\d{2}:\d{2}", re.ASCII
@@ -108,8 +108,9 @@ class PriceFile:
             yield from self.lines()
             return
         places = self._places()
-        for block in self.stored.blocks():
-            text = None if block.number <= self.format.above else self._plain(block.text)
+        for whole in self.stored.blocks():
+            block = whole.after(self.format.above)
+            text = self._plain(block.text)
             if text is None:
                 yield from self._judged(self._split_text(block.lines(), places))
             else:
@@ -136,13 +137,13 @@ class PriceFile:
         if (
             self.format.time
             or len(text) > LINE_LIMIT
-            or text.translate(None, _PLAIN)
+            or not text.isascii()
             or (self.format.has_local_dates and _LOCAL_DATE.search(text.decode("ascii")))
             or (b" " in text and _spaced(self.format.delimiter).search(text))
         ):
             return None
-        # What is left of each line are its delimiters: as many as the header's.
-        left = text.translate(None, _all_but(self.format.delimiter)) + b"\n"
+        # Left of each line are its delimiters, as many as the header's, and what is not plain.
+        left = text.translate(None, _content(self.format.delimiter)) + b"\n"
         line = delimiter * (len(self.format.header) - 1) + b"\n"
         if left != line * (len(left) // len(line)):
             return None
@@ -200,9 +201,9 @@ class PriceFile:
 
 
 @cache
-def _all_but(delimiter: str) -> bytes:
-    """Return the bytes that neither part cells nor lines."""
-    return bytes(set(range(256)) - {*delimiter.encode(), ord("\n")})
+def _content(delimiter: str) -> bytes:
+    """Return the bytes that plain cells consist of."""
+    return bytes({*_PLAIN} - {*delimiter.encode()})
 
 
 @cache

@@ -38,10 +38,13 @@ def unit(text: str) -> str | None:
 
 def moment(text: str) -> datetime | None:
     """Return the time that a text means, None if it means none."""
-    written = unit(text)
-    if written is None:
-        return None
     try:
+        # Most are a date and no more, which is fast to see.
+        if len(text) == 10 and text[4] == text[7] == "-":
+            return datetime.fromisoformat(f"{text}T00:00:00+00:00")
+        written = unit(text)
+        if written is None:
+            return None
         if written == "date":
             # Python 3.11 takes fractions of three or six digits.
             plain = text.removesuffix("Z").removesuffix("+00:00")

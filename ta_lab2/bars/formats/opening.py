@@ -28,8 +28,9 @@ RATIO_LIMIT: Final = 100
 _RATIO_COUNTS_FROM: Final = 8 * 2**20
 MEMBERS_LIMIT: Final = 10_000
 _CHUNK: Final = 2**20
-#: Lines that are read together: with their last one they mostly fit into a row of the database.
-_BLOCK: Final = 1600
+#: Lines that are read together: with their last one they mostly fit into a row of the database,
+#: which price_staging's toast_tuple_target keeps in one piece.
+_BLOCK: Final = 7600
 _MARK: Final = b"\xef\xbb\xbf"
 #: A zip archive ends with a comment of at most so many bytes.
 _COMMENT_LIMIT: Final = 64 * 1024
@@ -59,6 +60,13 @@ class Block(NamedTuple):
     #: The first one's number.
     number: int
     text: bytes
+
+    def after(self, number: int) -> Block:
+        """Return what comes after the line of that number."""
+        above = number + 1 - self.number
+        if above <= 0:
+            return self
+        return Block(number + 1, b"".join(self.text.split(b"\n", above)[above:]))
 
     def lines(self) -> Iterator[Line]:
         """Yield them, cut where they are too long, without their ends."""
@@ -115,7 +123,7 @@ class Stored:
         ends = size = 0
         with self.opened() as stream:
             start = stream.read(_CHUNK)
-            if not start.strip():
+            if not start or start.isspace():
                 raise Refused(f"{self.name} is empty", _REFETCH)
             if start.startswith((_GZIP, *_ZIP)):
                 raise Refused(f"{self.name} is an archive in an archive", "Unpack the outer one.")

@@ -75,7 +75,7 @@ def test_a_database_that_goes_away_leaves_no_half_of_a_file(
     def stage(conn, load, columns, lines, **words):
         def interrupted():
             for number, line in enumerate(lines):
-                if number == 4:
+                if number == 1:
                     kill(conn)
                 yield line
 
