@@ -131,8 +131,8 @@ def last_bars(conn: Connection, symbols: Sequence[str] = ()) -> dict[str, date]:
             conn.execute(
                 """
                 select a.symbol, max(s.last_ts)::date
-                from bars.dim_assets as a
-                join signals.cmc_signal_status as s using (id)
+                from published.dim_assets as a
+                join published.cmc_signal_status as s using (id)
                 where s.is_active
                   and s.last_ts is not null
                   and (
@@ -154,9 +154,10 @@ def today(conn: Connection, symbols: Sequence[str] = ()) -> list[Standing]:
             select
                 t.symbol, t.signal_name, t.event, t.direction, t.entry_ts::date as entry_day,
                 t.entry_price, coalesce(t.exit_price, t.close) as close, t.pnl_pct, t.exit_level
-            from signals.today() as t
+            from published.cmc_signals_today as t
             where %(symbols)s::text[] = '{}'
                or upper(t.symbol) = any (%(symbols)s::text[])
+            order by t.id, t.signal_id, t.entry_ts
             """,
             {"symbols": [symbol.upper() for symbol in symbols]},
         ).fetchall()
