@@ -185,7 +185,7 @@ def indicator_with(conn: Connection, kind: str, params: Mapping[str, Any]) -> In
 
 def switch_indicator(conn: Connection, indicator_id: int, *, on: bool) -> Indicator | None:
     """Switch an indicator on or off; None when there is none with this id."""
-    with conn.cursor(row_factory=class_row(Indicator)) as cur:
+    with translated(), conn.cursor(row_factory=class_row(Indicator)) as cur:
         cur.execute(
             """
             update features.dim_indicators as i
