@@ -262,7 +262,7 @@ OTHER = {
 
 @pytest.mark.parametrize("table", ["trades", "equity"])
 def test_every_column_is_part_of_the_result_s_digest(market, table):
-    """Each is changed by itself, in one row. The snapshot has its digest beside it."""
+    """Each is changed by itself. The snapshot has its digest beside it."""
     run = call(market, cost_model="perp")
     digest = "select backtest.result_digest(%s)"
     before = market.execute(digest, (run,)).fetchone()
@@ -283,7 +283,8 @@ def test_every_column_is_part_of_the_result_s_digest(market, table):
         with market.transaction(force_rollback=True):
             market.execute(
                 f"update backtest.{table} set {name} = {OTHER.get(name, OTHER[kind]).format(name)}"
-                f" where run_id = %s and {one}",
+                # All numbers at once: their order stays.
+                f" where run_id = %s and {'true' if name == 'trade_no' else one}",
                 (run,),
             )
             assert market.execute(digest, (run,)).fetchone() != before, name
