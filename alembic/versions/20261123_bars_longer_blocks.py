@@ -7,7 +7,7 @@ more than 2 kB would have been compressed and cut into pieces on its way in.
 from alembic import op
 
 revision = "20261123_bars_longer_blocks"
-down_revision = "20261123_backtest_tables"
+down_revision = "20261123_bars_plain_ladder"
 
 
 def upgrade() -> None:

@@ -193,7 +193,7 @@ def indicator_with(conn: Connection, kind: str, params: Mapping[str, Any]) -> In
 
 def switch_indicator(conn: Connection, word: str, *, on: bool) -> Indicator | None:
     """Switch an indicator on or off, by its id or a column; None when there is none."""
-    with conn.cursor(row_factory=class_row(Indicator)) as cur:
+    with translated(), conn.cursor(row_factory=class_row(Indicator)) as cur:
         cur.execute(
             """
             update features.dim_indicators as i

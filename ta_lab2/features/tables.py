@@ -231,6 +231,7 @@ dim_computations = Table(
     Column("kernel", Text, nullable=False),
     Column("step", Text, nullable=False),
     Column("configuration", Text),
+    Column("lacking", Text),
     UniqueConstraint("verb", "place"),
     schema="features",
 )

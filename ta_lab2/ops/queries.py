@@ -43,14 +43,17 @@ def has_cron(conn: Connection) -> bool:
 def schedule_elsewhere(conn: Connection, at: str, *, intraday_at: str, database: str) -> None:
     """Put the jobs of another database on this one's pg_cron; only a superuser may."""
     with _checked_by_cron(), conn.transaction():
-        for verb, schedule, command in (
-            ("refresh_all", at, "CALL refresh_all()"),
-            ("refresh_intraday", intraday_at, "CALL refresh_intraday()"),
-            ("prune", "40 1 * * *", "select observability.prune('90 days')"),
+        # The job that prunes pg_cron's own records works in here. It sees those of its role alone.
+        conn.execute(f"grant usage on schema cron to {APP}")
+        for verb, schedule, command, where in (
+            ("refresh_all", at, "CALL refresh_all()", database),
+            ("refresh_intraday", intraday_at, "CALL refresh_intraday()", database),
+            ("prune", "40 1 * * *", "select observability.prune('90 days')", database),
+            ("prune_cron", "45 1 * * *", _PRUNE_CRON, conn.info.dbname),
         ):
             conn.execute(
                 "select cron.schedule_in_database(%s, %s, %s, %s, %s)",
-                (_job_of(database, verb), schedule, command, database, APP),
+                (_job_of(database, verb), schedule, command, where, APP),
             )
         _unschedule(conn, [_job_of(database, "refresh_features")])
 
@@ -72,7 +75,13 @@ def _unschedule(conn: Connection, jobs: list[str]) -> None:
 
 
 #: The last is of a time when features were all that was scheduled.
-_VERBS: Final = ("refresh_all", "refresh_intraday", "prune", "refresh_features")
+_VERBS: Final = ("refresh_all", "refresh_intraday", "prune", "prune_cron", "refresh_features")
+
+#: As public.schedule_jobs has it.
+_PRUNE_CRON: Final = (
+    "delete from cron.job_run_details as d"
+    " where coalesce(d.end_time, d.start_time) < now() - interval '90 days'"
+)
 
 
 def _job_of(database: str, verb: str) -> str:

@@ -21,3 +21,9 @@ class NoMoment(DatabaseRaised, sqlstate="TAR03"):
     """Regimes were asked for as of no moment."""
 
     exit_code = 2
+
+
+class PeriodInUse(DatabaseRaised, sqlstate="TAR04"):
+    """An EMA period that a layer reads can't go."""
+
+    exit_code = 2

@@ -69,3 +69,9 @@ class UnknownSignal(DatabaseRaised, sqlstate="TA511"):
     """No signal has this id."""
 
     exit_code = 2
+
+
+class InputInUse(DatabaseRaised, sqlstate="TA512"):
+    """An EMA period or an indicator that an active signal reads can't go."""
+
+    exit_code = 2

@@ -131,7 +131,7 @@ def last_bars(conn: Connection, asset_ids: Sequence[int] | None = None) -> dict[
             conn.execute(
                 """
                 select s.id, max(s.last_ts)::date
-                from signals.cmc_signal_status as s
+                from published.cmc_signal_status as s
                 where s.is_active
                   and s.last_ts is not null
                   and s.id = any (coalesce(%s::integer[], array[s.id]))
@@ -150,7 +150,9 @@ def today(conn: Connection, asset_ids: Sequence[int] | None = None) -> list[Stan
             select
                 t.symbol, t.signal_name, t.event, t.direction, t.entry_ts::date as entry_day,
                 t.entry_price, coalesce(t.exit_price, t.close) as close, t.pnl_pct, t.exit_level
-            from signals.today(%s::integer[]) as t
+            from published.cmc_signals_today as t
+            where t.id = any (coalesce(%s::integer[], array[t.id]))
+            order by t.id, t.signal_id, t.entry_ts
             """,
             (None if asset_ids is None else list(asset_ids),),
         ).fetchall()

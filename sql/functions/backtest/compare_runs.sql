@@ -9,10 +9,11 @@
 -- and metric of the whole runs. a and b are the values of the first and of the second run.
 -- Candles, features and signals are read as they were known at the data_at of each run: the candles from
 -- the log of revisions, the others worked out from them. Features are one row each, with the first
--- bar on which they differ; those that the signal reads come first.
+-- bar on which they differ; those that the signal reads come first, EMAs of its own periods among them.
 -- Runs of different signals have segments of other columns: between them, data are not compared.
 --
 -- requires: functions/backtest/require_run.sql, functions/bars/prices_as_of.sql, functions/features/as_of.sql
+-- requires: functions/features/ema_rows_as_of.sql, functions/signals/refresh_type.sql
 
 create or replace function backtest._told_signals(p_run backtest.runs, p_id integer)
 returns table (ts timestamptz, position_state text, told text)
@@ -85,22 +86,32 @@ begin
     where p.id_a is null or p.id_b is null
     group by p.id_a is null, p.id_b is null, p.id_a, p.id_b;
 
-    v_read := array[
-        'ema_' || (p_a.params ->> 'fast_period'), 'ema_' || (p_a.params ->> 'slow_period'),
-        'rsi_' || (p_a.params ->> 'rsi_period'), 'atr_' || (p_a.params ->> 'atr_period'),
-        'rsi_14', 'atr_14', 'parkinson_20'
-    ];
+    v_read := signals._own(p_a.signal_type, p_a.params) || '{rsi_14,atr_14,parkinson_20}'::text[];
     return query
-    with pair as (
+    with ema as (
+        -- Also those that the store has no column of.
+        select o.ts, o.of_a, jsonb_object_agg('ema_' || n.period, o.ema[n.slot]) as own
+        from (
+            select e.time_close as ts, m.of_a, e.ema
+            from (values (true, p_a.data_at), (false, p_b.data_at)) as m (of_a, known_at)
+            join timemodel.dim_timeframe as t on t.tf = '1D'
+            cross join lateral features.ema_rows_as_of(p_id, array[t.tf_id], m.known_at) as e
+            where p_a.signal_type = 'ema_crossover'
+        ) as o
+        join features.dim_ema_periods as n on 'ema_' || n.period = any (v_read)
+        group by o.ts, o.of_a
+    ), pair as (
         select
             x.ts,
-            (to_jsonb(x) - 'extra') || coalesce(x.extra, '{}') as a,
-            (to_jsonb(y) - 'extra') || coalesce(y.extra, '{}') as b
+            (to_jsonb(x) - 'extra') || coalesce(x.extra, '{}') || coalesce(ea.own, '{}') as a,
+            (to_jsonb(y) - 'extra') || coalesce(y.extra, '{}') || coalesce(eb.own, '{}') as b
         from features.as_of(array[p_id], p_known_at => p_a.data_at) as x
         join features.as_of(array[p_id], p_known_at => p_b.data_at) as y using (id, ts)
+        left join ema as ea on ea.ts = x.ts and ea.of_a
+        left join ema as eb on eb.ts = x.ts and not eb.of_a
         where x.ts >= v_begin
           and x.ts < v_end
-          and x is distinct from y
+          and (x is distinct from y or ea.own is distinct from eb.own)
     ), value as (
         select
             p.ts, k.name, p.a ->> k.name as a, p.b ->> k.name as b,

@@ -3,7 +3,10 @@
 --     update bars.price_state set source = 'binance' where id = 1;
 --
 -- A source counts volumes in units of the asset or in dollars; liquidity is judged in dollars. Candles that
--- no load brought have no source and count as dollars until a load names one.
+-- no load brought have no source and count as dollars until a load names one. Where a source turns out to count
+-- otherwise features.log_changed_unit does the same for all of its assets.
+--
+-- requires: functions/features/log_changed_unit.sql
 
 create or replace function regimes.log_changed_unit()
 returns trigger
@@ -31,3 +34,9 @@ create or replace trigger log_changed_unit
     for each row
     when (old.source is distinct from new.source)
     execute function regimes.log_changed_unit();
+
+create or replace trigger log_changed_volumes
+    after update of volume_unit on bars.dim_sources
+    for each row
+    when (old.volume_unit <> new.volume_unit)
+    execute function features.log_changed_unit('regimes');

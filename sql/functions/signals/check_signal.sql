@@ -3,12 +3,25 @@
 --     insert into dim_signals (signal_name, signal_type, params)
 --     values ('ema_12_26_both', 'ema_crossover', '{"fast_period": 12, "slow_period": 26, "direction": "both"}');
 --
--- What a signal reads has to be worked out by refresh_features: its EMAs are rows of dim_ema_periods,
--- its RSI and ATR active ones of dim_indicators. A signal that has been worked out keeps its type and parameters,
+-- What a signal reads has to be worked out by refresh_features: its EMAs are rows of dim_ema_periods, its RSI and ATR,
+-- and the RSI of 14 where it has an rsi_threshold, active ones of dim_indicators; signals.refuse_input_loss
+-- keeps them so. A signal that has been worked out keeps its type and parameters,
 -- because its rows carry their digest: they change with a higher signal_version only, and then all of its
 -- rows are made anew. It can be switched off and on, but not deleted.
 --
--- requires: functions/signals/parameters.sql
+-- requires: functions/signals/parameters.sql, functions/signals/refresh_type.sql
+
+-- What entries and exits are decided by, of what somebody may take away.
+create or replace function signals._reads(p_type text, p_params jsonb)
+returns text[]
+language sql
+immutable parallel safe
+as $$
+select signals._own(p_type, p_params) || case when p_params ->> 'rsi_threshold' is not null then '{rsi_14}'::text[] end
+$$;
+
+comment on function signals._reads(text, jsonb) is
+    'Private: the EMAs, and the columns of dim_indicators, that such a signal reads.';
 
 create or replace function signals._require_inputs(p_type text, p_params jsonb)
 returns void
@@ -16,41 +29,30 @@ language plpgsql
 stable parallel safe
 as $$
 declare
-    v_period integer;
-    v_kind   text := case p_type when 'rsi_mean_revert' then 'rsi' when 'atr_breakout' then 'atr' end;
+    v_kind   text;
+    v_period text;
 begin
-    if p_type = 'ema_crossover' then
-        select (p_params ->> w.name)::numeric::integer
-        into v_period
-        from unnest('{fast_period,slow_period}'::text[]) as w (name)
-        where not exists (
-            select from features.dim_ema_periods as p where p.period = (p_params ->> w.name)::numeric
-        )
-        order by w.name
-        limit 1;
-        if found then
-            raise exception 'no EMA has the period %', v_period
-                using errcode = 'TA507',
-                      detail = format('The signal is %s %s.', p_type, p_params),
-                      hint = format(
-                          'insert into dim_ema_periods (period) values (%s), then refresh_features().', v_period
-                      );
-        end if;
-        return;
-    end if;
-    v_period := (p_params ->> (v_kind || '_period'))::numeric::integer;
-    if not exists (
-        select
-        from features.dim_indicators as i
-        where i.kind = v_kind
-          and (i.params ->> 'period')::numeric = v_period
-          and i.is_active
-    ) then
+    select split_part(r.name, '_', 1), split_part(r.name, '_', 2)
+    into v_kind, v_period
+    from unnest(signals._reads(p_type, p_params)) with ordinality as r (name, place)
+    where not exists (select from features.dim_ema_periods as p where r.name = 'ema_' || p.period)
+      and not exists (select from features.dim_indicators as i where r.name = any (i.columns) and i.is_active)
+    order by r.place
+    limit 1;
+    if v_kind = 'ema' then
+        raise exception 'no EMA has the period %', v_period
+            using errcode = 'TA507',
+                  detail = format('The signal is %s %s.', p_type, p_params),
+                  hint = format(
+                      'insert into dim_ema_periods (period) values (%s), then refresh_features().', v_period
+                  );
+    elsif found then
         raise exception 'no % has the period %', upper(v_kind), v_period
             using errcode = 'TA508',
                   detail = format('The signal is %s %s.', p_type, p_params),
                   hint = format(
-                      '`ta-lab2 indicators add %s period=%s`, then refresh_features().', v_kind, v_period
+                      '`ta-lab2 indicators add %s period=%s`, or `activate` where it is switched off; then refresh_features().',
+                      v_kind, v_period
                   );
     end if;
 end

@@ -20,7 +20,7 @@ begin
         from %1$I.job as j
         where j.jobname = any ($1) and j.username = $2
     ', v_cron)
-    using '{ta_lab2 refresh_all,ta_lab2 refresh_intraday,ta_lab2 prune,ta_lab2 refresh_features}'::text[],
+    using '{ta_lab2 refresh_all,ta_lab2 refresh_intraday,ta_lab2 prune,ta_lab2 prune_cron,ta_lab2 refresh_features}'::text[],
         'ta_lab2_app';
     perform set_config('role', v_role, true);
 end

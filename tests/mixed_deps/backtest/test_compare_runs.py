@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ta_lab2.backtest import errors, runs
-from tests.support import contract, prices, servers
+from tests.support import contract, naive, prices, servers
 
 SIGNAL = "ema_9_21_long"
 ASSETS = [1, 2]
@@ -113,6 +113,73 @@ def test_the_first_segment_that_differs_is_that_of_the_revised_candle(pair):
         for run in (pair.first, pair.second)
     )
     assert (segment.a, segment.b) == (first, second)
+
+
+def test_the_first_segment_is_the_earliest_of_all_assets(pair, conn):
+    repeated = start(conn)
+    for changed in ((1, 2022), (2, 2021), (1, 2021)):
+        conn.execute(
+            """
+            update backtest.run_segments
+            set digest = sha256(digest)
+            where run_id = %s and id = %s and year = %s
+            """,
+            (repeated, *changed),
+        )
+        (segment,) = [e for e in runs.compare(conn, pair.second, repeated) if e.level == "segment"]
+        assert (segment.id, segment.ts.year) == changed
+
+
+def revise(conn, *changes):
+    """Change columns of candles of asset 2, and return the moment as of which that is known."""
+    for day, column in changes:
+        conn.execute(
+            f"update bars.cmc_price_histories7 set {column} = {column} * 1.01"
+            " where id = 2 and ts = %s",
+            (prices.ts(day),),
+        )
+    return conn.execute(
+        "select p.recorded_at::text from bars.price_state as p where p.id = 2"
+    ).fetchone()[0]
+
+
+def test_candles_up_to_the_segment_s_end_are_named_with_the_moment_of_the_first_change(pair, conn):
+    """A volume is in no segment, but may be what features of it were made from."""
+    at = revise(conn, (5, "volume"), (REVISED, "market_cap"), (REVISED, "close"), (450, "volume"))
+    third = start(conn, known_at=at)
+    (was,) = conn.execute(
+        "select min(r.superseded_at)::text from bars.price_revisions as r where r.id = 2"
+    ).fetchone()
+
+    def told(run):
+        return {
+            (each.ts, each.what, each.detail)
+            for each in runs.compare(conn, run, third)
+            if each.level == "candle"
+            and (each.ts != prices.ts(REVISED) or each.what in ("close", "market_cap"))
+        }
+
+    # Between the second and the third run the candle was replaced once more.
+    assert told(pair.second) == {
+        (prices.ts(5), "volume", f"replaced at {at}"),
+        (prices.ts(REVISED), "close", f"replaced at {at}"),
+        (prices.ts(REVISED), "market_cap", f"replaced at {at}"),
+    }
+    assert {each for each in told(pair.first) if each[1] == "close"} == {
+        (prices.ts(REVISED), "close", f"replaced at {was}")
+    }
+
+
+def test_signals_beyond_the_range_are_not_told(pair, conn):
+    signals = [each.ts for each in pair.level("signal")]
+    assert len(set(signals)) > 2
+    end = sorted(set(signals))[1]
+    a, b = (
+        start(conn, known_at=runs.one(conn, run).data_at, to=end)
+        for run in (pair.first, pair.second)
+    )
+    told = [each.ts for each in runs.compare(conn, a, b) if each.level == "signal"]
+    assert told == [ts for ts in signals if ts <= end]
 
 
 def test_the_revised_candle_is_named_with_its_old_and_its_new_values(pair):
@@ -266,6 +333,35 @@ def test_runs_of_other_signals_are_not_compared_by_data(pair, conn):
     assert not {each.level for each in found} & {"candle", "feature", "signal"}
 
 
+def test_features_that_the_store_has_no_column_of_are_named_too(pair, conn):
+    """On the candles as they stood before the revision and after it."""
+    conn.execute(
+        "insert into features.dim_indicators (kind, params) values ('rsi', '{\"period\": 5}')"
+    )
+    conn.execute("select features.prepare_indicators()")
+    conn.execute("""
+        insert into signals.dim_signals (signal_name, signal_type, params)
+        values (
+            'added', 'ema_crossover', '{"fast_period": 6, "slow_period": 12, "direction": "long"}'
+        )
+    """)
+    a, b = (
+        start(conn, signal="added", known_at=runs.one(conn, run).data_at)
+        for run in (pair.first, pair.second)
+    )
+    found = {each.what: each for each in runs.compare(conn, a, b) if each.level == "feature"}
+    assert [*found][:5] == ["atr_14", "ema_12", "ema_6", "parkinson_20", "rsi_14"]
+    revised = closes(2) | {REVISED: closes(2)[REVISED] * FACTOR}
+    assert found["rsi_5"].ts == prices.ts(REVISED)
+    for period in (6, 12):
+        each = found[f"ema_{period}"]
+        assert each.ts == prices.ts(REVISED)
+        assert "read by the signal" in each.detail
+        for value, series in ((each.a, closes(2)), (each.b, revised)):
+            expected = naive.ema(list(series.values()), period)[REVISED]
+            assert float(value) == pytest.approx(expected, rel=1e-12)
+
+
 def test_another_universe_is_a_setting_and_a_segment_of_one_run_only(pair, conn):
     found = runs.compare(conn, pair.second, start(conn, asset_ids=[1]))
     (setting,) = [each for each in found if each.level == "setting"]
@@ -290,6 +386,17 @@ def test_another_machinery_is_named_routine_by_routine(pair, conn):
         ("inputs", "equal"), ("machinery", "differs"), ("result", "equal"), ("routine", "numpy"),
     ]  # fmt: skip
     assert (found[3].b, found[3].detail) == ("0.0", "versions")
+    conn.execute(
+        """
+        update backtest.runs
+        set machinery = jsonb_set(machinery, '{routines,new}', '"its digest"')
+        where run_id = %s
+        """,
+        (repeated,),
+    )
+    for a, b in ((pair.second, repeated), (repeated, pair.second)):
+        (new,) = [each for each in runs.compare(conn, a, b) if each.what == "new"]
+        assert {new.a, new.b} == {None, "its digest"}
 
 
 def test_new_and_deleted_candles_are_counted_not_listed(server_url, template):

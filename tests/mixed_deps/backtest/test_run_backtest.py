@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 
@@ -220,3 +222,54 @@ def test_an_exit_whose_entry_lies_before_the_range_is_left_out(market):
     run = call(market, asset_ids=[1], **{"from": prices.ts(15)})
 
     assert rows(market, "trades", run) == []
+
+
+def test_a_signal_on_the_first_bar_of_the_range_counts(market):
+    clear_signals(market)
+    trust_signals(market)
+    put_position(market, 1, 10, 20)
+    run = call(market, asset_ids=[1], **{"from": prices.ts(10), "to": prices.ts(21)})
+
+    (trade,) = rows(market, "trades", run)
+    assert (trade["entry_ts"], trade["exit_ts"]) == (prices.ts(11), prices.ts(21))
+
+
+def test_holding_and_turnover_are_of_days_and_of_both_fills(market):
+    clear_signals(market)
+    trust_signals(market)
+    put_position(market, 1, 10, 20)
+    prices.drop(market, 1, [15])
+    run = call(market, asset_ids=[1])
+
+    (trade,) = rows(market, "trades", run)
+    found = metrics(market, run)
+    assert (trade["bars_held"], found["avg_holding_days"]) == (9, 10)
+    equity = rows(market, "equity", run)
+    traded = trade["units"] * (trade["entry_price"] + trade["exit_price"])
+    mean = sum(each["equity"] for each in equity) / len(equity)
+    years = (equity[-1]["ts"] - equity[0]["ts"]) / timedelta(days=365)
+    assert found["turnover"] == pytest.approx(traded / mean / years, rel=1e-12)
+
+
+def test_a_run_is_annualised_by_the_longest_year_of_its_assets(market):
+    # Triggers keep the session of an asset that has candles.
+    market.execute("set local session_replication_role = replica")
+    market.execute("""
+        insert into timemodel.dim_sessions
+        select (jsonb_populate_record(
+            s, '{"session_id": "OTHER", "annualisation_days": 252}'
+        )).*
+        from timemodel.dim_sessions as s
+        where s.session_id = 'CRYPTO'
+    """)
+    market.execute("update bars.dim_assets set session_id = 'OTHER' where id = 4")
+    market.execute("set local session_replication_role = origin")
+
+    assert row(market, call(market, asset_ids=[4]))["annualisation_days"] == 252
+    assert row(market, call(market, asset_ids=[1, 4]))["annualisation_days"] == 365
+
+
+def test_segments_are_those_of_all_years_up_to_the_range_s_end(market):
+    run = call(market, **{"from": prices.ts(40), "to": prices.ts(60)})
+
+    assert {each["year"] for each in rows(market, "run_segments", run)} == {2020, 2021}

@@ -6,6 +6,7 @@ import uuid
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from ta_lab2.backtest import errors
 from ta_lab2.features.errors import UnknownAsset
@@ -38,6 +39,20 @@ def test_an_asset_whose_signal_was_never_worked_out_is_refused(market):
     with pytest.raises(errors.SignalsOutrun) as raised:
         call(market, asset_ids=[1, 9])
     assert "asset 9" in raised.value.detail
+
+
+def test_a_signal_that_is_off_and_was_never_worked_out_is_refused(market):
+    """All that it would be made from is up to date."""
+    params = {"fast_period": 9, "slow_period": 21, "direction": "long"}
+    market.execute(
+        "insert into signals.dim_signals (signal_name, signal_type, params, is_active)"
+        " values ('added', 'ema_crossover', %s, false)",
+        (Jsonb(params),),
+    )
+
+    with pytest.raises(errors.SignalsOutrun) as raised:
+        call(market, "added", asset_ids=[1])
+    assert "never worked out" in raised.value.detail
 
 
 @pytest.mark.parametrize("uses", [False, True])

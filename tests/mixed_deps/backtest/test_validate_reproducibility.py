@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from ta_lab2.backtest import errors, runs
-from tests.support import contract, servers
+from tests.support import contract, prices, servers
 
 SIGNAL = "ema_9_21_long"
 
@@ -81,6 +82,26 @@ def test_an_equal_repeat_is_equal_and_leaves_nothing(conn, run, mode):
     assert alerts(conn) == []
 
 
+def test_every_setting_is_repeated(conn):
+    contract.put(conn, 2, {n: 50 + 20 * ((n // 23) % 3) for n in range(300)})
+    refresh(conn)
+    made = runs.start(
+        conn,
+        SIGNAL,
+        asset_ids=[1],
+        to=prices.ts(250),
+        cost_model="perp",
+        capital=5_000.0,
+        sizing="volatility_target",
+        fraction=0.7,
+        fill="next_close",
+        capital_limit=0.8,
+        vol_target=0.3,
+        **{"from": prices.ts(30)},
+    )
+    assert runs.validate(conn, made) == "equal"
+
+
 def test_strict_fails_on_other_inputs_and_its_alert_stays(conn, revised):
     before = stored(conn)
     with pytest.raises(errors.InputsDiffer) as raised:
@@ -115,6 +136,21 @@ def test_trust_does_not_look_at_the_inputs(conn, revised):
     assert alerts(conn) == []
 
 
+def test_trust_does_not_work_out_how_the_inputs_differ(conn, revised):
+    conn.execute("""
+        create or replace function
+        backtest._input_differences(p_a backtest.runs, p_b backtest.runs)
+        returns table (
+            level text, id integer, ts timestamptz, what text, a text, b text, detail text
+        )
+        language plpgsql stable parallel unsafe
+        as $$ begin raise division_by_zero; end $$
+    """)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        runs.validate(conn, revised, mode="warn")
+    assert runs.validate(conn, revised, mode="trust") == "result differs"
+
+
 def test_the_run_is_equal_on_the_data_as_they_stood_and_that_ends_the_alert(conn, revised):
     runs.validate(conn, revised, mode="warn")
     before = stored(conn)
@@ -137,12 +173,13 @@ def test_the_same_failure_again_is_the_same_alert(conn, revised):
 
 
 def plant(conn, factor):
-    """Let a new version of the engine end with another equity than the one that ran."""
+    """Let a new version of the engine end on another equity than the one that ran."""
     conn.execute(
         """
         create function public.bend() returns trigger language plpgsql as $$
         begin
-            update backtest.equity set equity = equity * %s where run_id = new.run_id;
+            update backtest.equity set equity = equity * %s
+            where run_id = new.run_id and ts = new.last_ts;
             new.result_digest := sha256(new.result_digest);
             return new;
         end $$;
@@ -158,14 +195,26 @@ def test_another_result_of_the_same_inputs_is_an_error_and_critical(conn, run):
         runs.validate(conn, run)
     assert "9.99" in raised.value.detail or "1e-06" in raised.value.detail
     assert [each[:2] for each in alerts(conn)] == [("backtest.result_differs", "critical")]
-    assert runs.validate(conn, run, mode="warn") == "result differs"
+    for mode in ("warn", "trust"):
+        assert runs.validate(conn, run, mode=mode) == "result differs"
+    assert [each[2:4] for each in alerts(conn)] == [(3, False)]
+    assert runs.validate(conn, run, tolerance=1e-4) == "within tolerance"
+    assert [each[3] for each in alerts(conn)] == [True]
 
 
-def test_a_tolerance_allows_for_rounding_and_no_more(conn, run):
-    plant(conn, 1 + 1e-12)
+@pytest.mark.parametrize("factor", [1 + 1e-12, 1 - 1e-12])
+def test_a_tolerance_allows_for_rounding_and_no_more(conn, run, factor):
+    plant(conn, factor)
     assert runs.validate(conn, run, tolerance=1e-10) == "within tolerance"
     with pytest.raises(errors.ResultDiffers):
         runs.validate(conn, run, tolerance=1e-14)
+
+
+def test_other_trades_are_another_result_though_the_equity_is_the_same(conn, run):
+    plant(conn, 1.0)
+    with pytest.raises(errors.ResultDiffers):
+        runs.validate(conn, run)
+    assert runs.validate(conn, run, tolerance=1e-14) == "within tolerance"
 
 
 def test_another_machinery_is_told_and_no_error(conn, run):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from tests.support import prices
+from tests.support import contract, prices
 
 CLOSES = {0: 10.0, 1: 11.0, 2: 12.0, 3: 13.0, 4: 20.0, 5: 17.0, 6: 16.0, 8: 30.0}
 COLUMNS = [
@@ -17,6 +17,7 @@ COLUMNS = [
 @pytest.fixture(autouse=True)
 def _market(tx):
     """Nine days without the eighth, refreshed, and EMAs of two and three bars of two days."""
+    contract.unread(tx)
     tx.execute("delete from features.dim_ema_periods where slot > 2")
     tx.execute("update features.dim_ema_periods set period = slot + 1")
     prices.put(tx, 1, CLOSES)

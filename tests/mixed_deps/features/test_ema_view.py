@@ -34,6 +34,7 @@ def store(tx, rows):
 
 @pytest.mark.parametrize("view", ["cmc_ema_multi_tf_u", "published.cmc_ema_multi_tf_u"])
 def test_it_has_a_row_per_period_with_differences_of_closed_bars(tx, view):
+    contract.unread(tx)
     tx.execute("delete from features.dim_ema_periods")
     tx.execute("insert into features.dim_ema_periods (slot, period) values (1, 5), (2, 3)")
     # Closes 4, 6, 8, 16, 10; the average of three goes half of the way.

@@ -59,7 +59,16 @@ def test_what_is_there_already_is_said(capsys):
     assert (status, err.strip()) == (0, "indicator 2: rsi period=14 is there already")
 
 
+def test_one_that_a_signal_reads_stays_on(capsys):
+    status, _, err = run(capsys, "deactivate", "2")
+    assert status == 2
+    assert "rsi_14 is read by the signal rsi_30_70_mr, rsi_25_75_mr" in " ".join(err.split())
+    assert ["2", "rsi", "period=14", "rsi_14", "yes"] in run(capsys, "list")[1]
+
+
 def test_it_is_switched_off_and_on(capsys, database):
+    with psycopg.connect(database) as conn:
+        contract.unread(conn)
     status, _, err = run(capsys, "deactivate", "rsi_14")
     assert (status, err.strip()) == (0, "rsi period=14 is off: rsi_14 stay as they are")
     assert ["2", "rsi", "period=14", "rsi_14", "no"] in run(capsys, "list")[1]

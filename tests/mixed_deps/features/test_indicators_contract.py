@@ -27,6 +27,7 @@ def connect(own_db, autocommit):
     """Open connections to a database of the test's own, without bars and with three more rows."""
     conn = autocommit(own_db)
     contract.only(conn, ())
+    contract.unread(conn)
     for row in ADDED:
         conn.execute("insert into features.dim_indicators (kind, params) values (%s, %s)", row)
     return lambda: autocommit(own_db)

@@ -57,3 +57,59 @@ def test_an_unknown_asset_is_refused(tx):
     with pytest.raises(psycopg.Error, match="no asset has the id 9") as caught:
         candidates(tx, [9])
     assert caught.value.sqlstate == "TA402"
+
+
+def due(tx):
+    """Of asset 1: candles by computation, of those that are due."""
+    return dict(
+        tx.execute(
+            """
+            select c.feature_type, c.candidates
+            from features.refresh_candidates('{1}') as c
+            where c.from_ts is not null
+            """
+        ).fetchall()
+    )
+
+
+def test_what_came_since_has_its_whole_history_due(tx):
+    refresh(tx)
+    assert due(tx) == {}
+    tx.execute(
+        "insert into features.dim_indicators (kind, params) values ('rsi', '{\"period\": 5}')"
+    )
+    assert due(tx) == {"indicators": 10}
+    tx.execute(
+        """
+        insert into timemodel.dim_timeframe (
+            tf, alignment, base_unit, tf_qty, tf_days, tf_days_min, tf_days_max
+        )
+        values ('33D', 'trading', 'D', 33, 33, 33, 33)
+        """
+    )
+    assert due(tx) == {"bars": 10, "indicators": 10}
+    tx.execute("insert into features.dim_ema_periods (period) values (33)")
+    assert due(tx) == {"bars": 10, "ema": 10, "indicators": 10}
+    tx.execute("select features.prepare_indicators()")
+    refresh(tx)
+    assert due(tx) == {}
+
+
+def test_what_is_switched_off_has_nothing_due_and_on_again_all(tx):
+    refresh(tx)
+    for candles, change in (
+        (11, "update features.dim_indicators set is_active = %s where columns[1] = 'adx_14'"),
+        (12, "update timemodel.dim_timeframe set is_active = %s where tf = '2D'"),
+    ):
+        tx.execute(change, (False,))
+        assert sum(due(tx).values()) == 0
+        # What it misses meanwhile it has to make up for.
+        prices.put(tx, 1, {candles - 1: 20.0})
+        refresh(tx)
+        tx.execute(change, (True,))
+        assert list(due(tx).values()) == [candles]
+        refresh(tx)
+        # One that is on already is nothing new.
+        tx.execute(change, (True,))
+        assert list(due(tx).values()) == [0]
+        refresh(tx)

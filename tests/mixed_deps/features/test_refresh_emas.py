@@ -152,6 +152,7 @@ def test_a_slot_whose_period_goes_is_a_hole_that_stays(tx):
     contract.put(tx, 1, contract.history(60))
     refresh(tx)
     before = emas(tx)
+    contract.unread(tx)
     tx.execute("delete from features.dim_ema_periods where slot = 2")
     # Rows of the EMAs, and as many of the store, which has that period too.
     assert refresh(tx) == 2 * sum(row[1] is not None for row in before)

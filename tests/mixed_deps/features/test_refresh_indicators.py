@@ -292,6 +292,7 @@ def test_all_may_be_switched_off(tx):
     contract.put(tx, 1, contract.history(60))
     refresh(tx)
     before = table(tx)
+    contract.unread(tx)
     tx.execute("update features.dim_indicators set is_active = false")
     contract.put(tx, 1, {60: 55.0})
     refresh(tx)

@@ -20,6 +20,12 @@ from tests.support import intraday, prices
 JOB = "ta_lab2 refresh_all"
 INTRADAY = "ta_lab2 refresh_intraday"
 PRUNE = "ta_lab2 prune", "40 1 * * *", "select observability.prune('90 days')"
+PRUNE_CRON = (
+    "ta_lab2 prune_cron",
+    "45 1 * * *",
+    "delete from cron.job_run_details as d"
+    " where coalesce(d.end_time, d.start_time) < now() - interval '90 days'",
+)
 ASSET = 999_000_001
 REMOVE = "select cron.unschedule(j.jobid) from cron.job as j where j.jobname like 'ta_lab2 %'"
 IDLE = "select from cron.job_run_details as d where d.status = 'running' having count(*) = 0"
@@ -148,12 +154,14 @@ def test_it_is_daily_by_default_and_a_second_call_changes_the_schedule_only(cron
     cron.execute("call public.schedule_jobs()")
     assert jobs(cron) == [
         (*PRUNE, database, "ta_lab2_app"),
+        (*PRUNE_CRON, database, "ta_lab2_app"),
         (JOB, "10 0 * * *", "CALL refresh_all()", database, "ta_lab2_app"),
         (INTRADAY, "5 * * * *", "CALL refresh_intraday()", database, "ta_lab2_app"),
     ]
     cron.execute("call public.schedule_jobs('*/30 * * * *', '* * * * *')")
     assert jobs(cron) == [
         (*PRUNE, database, "ta_lab2_app"),
+        (*PRUNE_CRON, database, "ta_lab2_app"),
         (JOB, "*/30 * * * *", "CALL refresh_all()", database, "ta_lab2_app"),
         (INTRADAY, "* * * * *", "CALL refresh_intraday()", database, "ta_lab2_app"),
     ]
@@ -180,6 +188,45 @@ def test_pg_cron_really_prunes_as_the_app(cron):
         )
     finally:
         cron.execute("reset role")
+
+
+#: Who ran it, how many days ago it began and ended; null: it didn't.
+RUNS = {
+    "old": ("ta_lab2_app", 100, 99),
+    "killed": ("ta_lab2_app", 100, None),
+    "late": ("ta_lab2_app", 100, 80),
+    "new": ("ta_lab2_app", 80, 80),
+    "running": ("ta_lab2_app", 0, None),
+    "of another": ("postgres", 100, 99),
+}
+
+
+def test_pg_cron_really_forgets_old_runs_of_the_app_and_no_others(cron):
+    """The job's own command, every second instead of once a night."""
+    for what, (role, began, ended) in RUNS.items():
+        cron.execute(
+            """
+            insert into cron.job_run_details (
+                jobid, runid, database, username, command, status, start_time, end_time
+            )
+            select 0, nextval('cron.runid_seq'), current_database(), %s, %s, 'succeeded',
+                now() - make_interval(days => %s), now() - make_interval(days => %s)
+            """,
+            (role, f"test {what}", began, ended),
+        )
+    left = "select d.command from cron.job_run_details as d where starts_with(d.command, 'test ')"
+    try:
+        cron.execute("call public.schedule_jobs('0 0 1 1 *', '0 0 1 1 *')")
+        cron.execute("set role ta_lab2_app")
+        cron.execute("select cron.schedule(%s, '1 seconds', %s)", (PRUNE_CRON[0], PRUNE_CRON[2]))
+        cron.execute("reset role")
+        wait(cron, f"select having not exists ({left} and d.command = %s)", "test old")
+        assert {command for (command,) in cron.execute(left)} == {
+            "test late", "test new", "test running", "test of another"
+        }  # fmt: skip
+    finally:
+        cron.execute("reset role")
+        cron.execute("delete from cron.job_run_details where command like 'test %'")
 
 
 def test_the_callers_role_comes_back(cron):
@@ -234,6 +281,7 @@ def test_the_command_schedules_in_pg_crons_own_database(cron, means, capsys):
     assert cli.run(["schedule", "--at", "0 5 * * *"]) == 0
     assert [(job[0], job[1], job[4]) for job in jobs(cron)] == [
         (*PRUNE[:2], "ta_lab2_app"),
+        (*PRUNE_CRON[:2], "ta_lab2_app"),
         (JOB, "0 5 * * *", "ta_lab2_app"),
         (INTRADAY, "5 * * * *", "ta_lab2_app"),
     ]
@@ -251,11 +299,12 @@ def test_the_command_schedules_for_another_database_and_pg_cron_runs_it_there(
     assert cli.run(["schedule", "--at", "1 seconds"]) == 0
     database = conn.info.dbname
     assert jobs(cron) == [
-        (f"{name} in {database}", when, command, database, "ta_lab2_app")
-        for name, when, command in (
-            PRUNE,
-            (JOB, "1 seconds", "CALL refresh_all()"),
-            (INTRADAY, "5 * * * *", "CALL refresh_intraday()"),
+        (f"{name} in {database}", when, command, where, "ta_lab2_app")
+        for name, when, command, where in (
+            (*PRUNE, database),
+            (*PRUNE_CRON, cron.info.dbname),
+            (JOB, "1 seconds", "CALL refresh_all()", database),
+            (INTRADAY, "5 * * * *", "CALL refresh_intraday()", database),
         )
     ]
     succeeded(cron, database)

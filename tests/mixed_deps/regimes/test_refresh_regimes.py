@@ -8,9 +8,10 @@ import random
 import psycopg
 import pytest
 
+from ta_lab2.errors import translated
 from ta_lab2.features import queries as features
 from ta_lab2.regimes import queries
-from ta_lab2.regimes.errors import UnknownPeriod
+from ta_lab2.regimes.errors import PeriodInUse, UnknownPeriod
 from tests.support import contract, naive_regimes, prices
 from tests.support.naive_regimes import Bar
 
@@ -234,6 +235,25 @@ def test_a_period_that_nobody_computes_is_refused(tx):
         tx.execute("update regimes.dim_regime_layers as l set ema_mid = 33 where l.layer = 'L2'")
     assert caught.value.sqlstate == UnknownPeriod.sqlstate
     assert "dim_ema_periods" in (caught.value.diag.message_hint or "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from features.dim_ema_periods where period = 20",
+        "update features.dim_ema_periods set period = 19 where period = 20",
+    ],
+)
+def test_a_period_that_a_layer_reads_can_not_go(tx, change):
+    tx.execute("update signals.dim_signals set is_active = false")
+    with (
+        pytest.raises(PeriodInUse, match="ema_20 is read by the regimes of layer L1, L2"),
+        tx.transaction(),
+        translated(),
+    ):
+        tx.execute(change)
+    tx.execute("update regimes.dim_regime_layers set ema_fast = 17 where ema_fast = 20")
+    tx.execute(change)
 
 
 @pytest.fixture

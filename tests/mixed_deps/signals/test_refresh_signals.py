@@ -347,6 +347,120 @@ def test_one_with_rows_keeps_what_they_carry(conn):
     assert refresh(conn) == 0
 
 
+def test_a_dry_run_tells_that_the_whole_history_of_a_new_signal_is_due(conn):
+    counts = conn.execute(
+        "select p.id, count(*) from bars.cmc_price_histories7 as p group by p.id order by p.id"
+    ).fetchall()
+
+    def told() -> list[str]:
+        lines: list[str] = []
+        queries.refresh(conn, dry_run=True, on_notice=lines.append)
+        return lines
+
+    expected = [
+        *(
+            f"refresh_signals: asset {asset}, signals_ema_crossover: {count} candles are due"
+            for asset, count in counts
+        ),
+        "refresh_signals: 2 computations are due, nothing was written",
+    ]
+    assert told()[-1] == "refresh_signals: 0 computations are due, nothing was written"
+    queries.add(conn, "late", "ema_crossover", EMA)
+    assert told() == expected
+    refresh(conn)
+    queries.switch(conn, "late", on=False)
+    assert len(told()) == 1
+    queries.switch(conn, "late", on=True)
+    assert told() == expected
+
+
+# --- what signals read stays -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "readers"),
+    [
+        ("delete from features.dim_ema_periods where period = 200", "ema_50_200_long"),
+        (
+            "update features.dim_ema_periods set period = 201 where period = 21",
+            "ema_9_21_long, ema_21_50_long",
+        ),
+        (
+            "update features.dim_indicators set is_active = false where columns[1] = 'rsi_14'",
+            "rsi_30_70_mr, rsi_25_75_mr",
+        ),
+        (
+            "update features.dim_indicators set is_active = false where columns[1] = 'atr_14'",
+            "atr_20_donchian",
+        ),
+    ],
+)
+def test_what_an_active_signal_reads_can_not_go(tx, change, readers):
+    tx.execute("delete from regimes.dim_regime_layers")
+    with (
+        pytest.raises(errors.InputInUse, match=f"is read by the signal {readers}$") as raised,
+        tx.transaction(),
+        queries.translated(),
+    ):
+        tx.execute(change)
+    assert all(f"'{name}'" in raised.value.hint for name in readers.split(", "))
+    tx.execute(
+        "update signals.dim_signals set is_active = false where signal_name = any (%s)",
+        (readers.split(", "),),
+    )
+    tx.execute(change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from features.dim_indicators where columns[1] = 'rsi_28'",
+        "update features.dim_indicators set params = '{\"period\": 29}'"
+        " where columns[1] = 'rsi_28'",
+    ],
+)
+def test_an_indicator_without_its_columns_yet_stays_too(tx, change):
+    tx.execute(
+        "insert into features.dim_indicators (kind, params) values ('rsi', '{\"period\": 28}')"
+    )
+    assert queries.add(tx, "slow_rsi", "rsi_mean_revert", RSI | {"rsi_period": 28})
+    with pytest.raises(errors.InputInUse, match="rsi_28"), queries.translated():
+        tx.execute(change)
+
+
+def test_a_filter_reads_too(tx):
+    tx.execute("update signals.dim_signals set is_active = false")
+    off = "update features.dim_indicators set is_active = false where columns[1] = 'rsi_14'"
+    assert queries.add(tx, "filtered", "ema_crossover", EMA | {"rsi_threshold": 50})
+    with pytest.raises(errors.InputInUse, match="filtered"), tx.transaction(), queries.translated():
+        tx.execute(off)
+    queries.switch(tx, "filtered", on=False)
+    tx.execute(off)
+    # And the other way round: what is switched off can't be read.
+    with pytest.raises(errors.UnknownIndicator, match="RSI has the period 14"), tx.transaction():
+        queries.switch(tx, "filtered", on=True)
+    with pytest.raises(errors.UnknownIndicator, match="RSI has the period 14"), tx.transaction():
+        queries.add(tx, "another", "ema_crossover", EMA | {"rsi_threshold": 50})
+    assert queries.add(tx, "free", "ema_crossover", EMA | {"rsi_threshold": None})
+
+
+def test_a_signal_on_its_way_in_and_a_period_on_its_way_out_wait_for_each_other(own_db, autocommit):
+    first, second = autocommit(own_db), autocommit(own_db)
+    first.execute("insert into features.dim_ema_periods (period) values (33)")
+    second.execute("set lock_timeout = '200ms'")
+    slow, gone = EMA | {"slow_period": 33}, "delete from features.dim_ema_periods where period = 33"
+    with first.transaction(force_rollback=True):
+        queries.add(first, "slow", "ema_crossover", slow)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            second.execute(gone)
+    with first.transaction():
+        first.execute(gone)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            queries.add(second, "slow", "ema_crossover", slow)
+    with pytest.raises(errors.UnknownPeriod):
+        queries.add(second, "slow", "ema_crossover", slow)
+
+
 def test_its_history_is_kept(tx):
     tx.execute("update signals.dim_signals set is_active = false where signal_id = 6")
     assert tx.execute(
@@ -425,6 +539,21 @@ def test_today_marks_to_the_last_close_and_says_where_a_breakout_exits(conn):
             assert level == (low if direction == "long" else high)
         if event != "exit":
             assert gain == (close / entry - 1 if direction == "long" else 1 - close / entry)
+
+
+def test_a_reader_sees_what_today_says(conn):
+    expected = conn.execute("select t.* from signals.today() as t").fetchall()
+    with conn.transaction():
+        conn.execute("set local role ta_lab2_reader")
+        found = conn.execute(
+            "select t.* from published.cmc_signals_today as t"
+            " order by t.id, t.signal_id, t.entry_ts"
+        ).fetchall()
+    assert found == expected
+    assert len(found) > 3
+    assert conn.execute("select distinct t.id from signals.today('{2}') as t").fetchall() == [(2,)]
+    with pytest.raises(psycopg.Error, match="no asset has the id 7"):
+        conn.execute("select t.* from signals.today('{2,7}') as t")
 
 
 def test_refresh_all_does_what_the_three_verbs_do(untouched_db, autocommit):

@@ -183,6 +183,7 @@ def test_the_drawdown_lasts_from_the_last_bar_at_the_peak():
     assert measure([100, 120, 120, 90, 120])["max_drawdown_days"] == 2
     assert measure([100, 120, 120, 90, 100, 110])["max_drawdown_days"] == 3
     assert measure([90, 100, 110], days=[0, 5, 7])["max_drawdown_days"] == 0
+    assert measure([100, 120, 90, 120], days=[0, 1, 5, 9])["max_drawdown_days"] == 8
 
 
 def test_days_are_those_of_the_calendar():

@@ -42,6 +42,7 @@ from tests.support.contract.computations import (
     VOLATILITY,
     by_table,
     only,
+    unread,
 )
 from tests.support.contract.faults import broken, is_found
 from tests.support.contract.histories import candle, history, price, put
@@ -107,6 +108,7 @@ __all__ = [
     "survives_a_kill",
     "survives_a_kill_in",
     "two_share_the_work",
+    "unread",
     "versions",
     "wait_for_hold",
     "wait_for_sleep",

@@ -202,3 +202,9 @@ def only(conn: psycopg.Connection, timeframes: Sequence[str] = TIMEFRAMES) -> No
         where w.layer = l.layer
         """
     )
+
+
+def unread(conn: psycopg.Connection) -> None:
+    """Let no signal and no layer read EMAs or indicators, so that any may go."""
+    conn.execute("update signals.dim_signals as d set is_active = false where d.is_active")
+    conn.execute("delete from regimes.dim_regime_layers")
