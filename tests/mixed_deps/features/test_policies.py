@@ -140,10 +140,14 @@ def test_any_policy_and_rule_equals_a_full_build(conn):
     contract.incremental_equals_full(conn, examples=15)
 
 
+#: Days, for windows that are longer than others.
+YEARS = 800
+
+
 def test_a_look_back_of_years_equals_a_full_build(conn):
     configure(conn, "volatility", look_back=500)
     configure(conn, "returns", look_back=600)
-    contract.incremental_equals_full(conn, examples=10)
+    contract.incremental_equals_full(conn, examples=10, days=YEARS)
 
 
 def test_nothing_looks_ahead_whatever_fills_the_gaps(conn):
@@ -195,5 +199,7 @@ def test_a_look_back_that_reads_too_little_is_found(conn):
         ("(greatest(v_rule.look_back, 126) + 28)", "(126 + 28)"),
     )
     contract.is_found(
-        lambda: contract.incremental_equals_full(conn, examples=40, shrink=False, upto=FEATURES)
+        lambda: contract.incremental_equals_full(
+            conn, examples=40, days=YEARS, shrink=False, upto=FEATURES
+        )
     )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import pytest
 
 from ta_lab2.db import routines
 from ta_lab2.db.slices import SLICES
@@ -34,7 +32,22 @@ CODES = {
     "X": {"research"},
 }
 
-by_path = pytest.mark.parametrize("file", FILES, ids=lambda file: file.path)
+
+def by_path(check: Callable[[routines.RoutineFile], None]) -> Callable[[], None]:
+    """Hold every file to a rule, and tell all that break it at once."""
+
+    def test() -> None:
+        broken = []
+        for file in FILES:
+            try:
+                check(file)
+            except AssertionError as error:
+                told = str(error)
+                broken.append(told if file.path in told else f"{file.path}: {told}")
+        assert not broken, "\n".join(broken)
+
+    test.__doc__ = check.__doc__
+    return test
 
 
 def slice_of(file: routines.RoutineFile) -> str:

@@ -33,22 +33,26 @@ Connect = Callable[[], psycopg.Connection]
 
 #: Longer than any window, a year of bars among them.
 DAYS = 500
-spans = st.tuples(st.integers(0, DAYS - 1), st.integers(1, DAYS), st.sampled_from([1, 1, 2, 7, 40]))
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("put"), spans, st.integers(0, 5), st.integers(0, 3)),
-        st.tuples(st.just("drop"), spans, st.just(0), st.just(0)),
-        st.tuples(st.just("refresh"), st.just((0, 0, 1)), st.just(0), st.just(0)),
-    ),
-    min_size=1,
-    max_size=7,
-)
+Step = tuple[str, range, int, int]
 
 
-def days_of(span: tuple[int, int, int]) -> range:
-    """The day numbers from a start, over a length, by a stride."""
-    start, length, stride = span
-    return range(start, min(start + length, DAYS), stride)
+def histories(days: int) -> st.SearchStrategy[list[Step]]:
+    """What happens to the candles of so many days, in an order."""
+    spans = st.builds(
+        lambda start, length, stride: range(start, min(start + length, days), stride),
+        st.integers(0, days - 1),
+        st.integers(1, days),
+        st.sampled_from([1, 1, 2, 7, 40]),
+    )
+    return st.lists(
+        st.one_of(
+            st.tuples(st.just("put"), spans, st.integers(0, 5), st.integers(0, 3)),
+            st.tuples(st.just("drop"), spans, st.just(0), st.just(0)),
+            st.tuples(st.just("refresh"), st.just(range(0)), st.just(0), st.just(0)),
+        ),
+        min_size=1,
+        max_size=7,
+    )
 
 
 def incremental_equals_full(
@@ -56,6 +60,7 @@ def incremental_equals_full(
     *,
     examples: int,
     part: int = 0,
+    days: int = DAYS,
     shrink: bool = True,
     upto: str = LAST,
 ) -> None:
@@ -73,17 +78,17 @@ def incremental_equals_full(
         phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
         suppress_health_check=list(HealthCheck),
     )
-    @given(first=st.sampled_from([0, 0, 300, 420]), steps=steps)
-    def holds(first: int, steps: list[tuple[str, tuple[int, int, int], int, int]]) -> None:
+    @given(first=st.sampled_from([0, 0, days - 200, days - 80]), steps=histories(days))
+    def holds(first: int, steps: list[Step]) -> None:
         start_over(conn)
         # Most windows are long: what goes wrong after their warm-up needs a history to stand.
         put(conn, 1, history(first, without=5))
         refresh(conn, upto=upto)
-        for what, span, salt, shape in steps:
+        for what, numbers, salt, shape in steps:
             if what == "put":
-                put(conn, 1, {n: price(n, salt) for n in days_of(span)}, shape)
+                put(conn, 1, {n: price(n, salt) for n in numbers}, shape)
             elif what == "drop":
-                prices.drop(conn, 1, days_of(span))
+                prices.drop(conn, 1, numbers)
             else:
                 refresh(conn, upto=upto)
         refresh(conn, upto=upto)
