@@ -283,6 +283,29 @@ def test_the_trades_are_those_that_came_went_or_were_filled_otherwise(pair):
     assert told == ([f"the first of {sizes} with the same fills and another size"] if sizes else [])
 
 
+def test_trades_of_two_assets_on_the_same_bars_are_told_apart(pair, conn):
+    contract.put(conn, 3, closes(1))
+    (at,) = conn.execute(
+        "select p.recorded_at from bars.price_state as p where p.id = 3"
+    ).fetchone()
+    a, b = (
+        start(conn, asset_ids=[1, 3], known_at=at, cost_model=costs)
+        for costs in ("clean", "realistic")
+    )
+    expected = conn.execute(
+        """
+        select distinct t.id, t.entry_signal_ts
+        from backtest.trades as t
+        where t.run_id in (%s, %s)
+        order by t.entry_signal_ts, t.id
+        """,
+        (a, b),
+    ).fetchall()
+    assert {asset for asset, _ in expected} == {1, 3}
+    told = [(each.id, each.ts) for each in runs.compare(conn, a, b) if each.level == "trade"]
+    assert told == expected
+
+
 def test_equity_is_named_where_it_parts_and_every_metric_that_differs(pair):
     rows = pair.conn.execute(
         """

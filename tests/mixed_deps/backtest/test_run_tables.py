@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import pairwise
 
 import pytest
 
 from ta_lab2.backtest import errors
 from ta_lab2.errors import translated
-from tests.support.runs import EMA, call, metrics, row
+from tests.support import prices
+from tests.support.runs import EMA, call, metrics, row, rows
 
 
 def test_returns_of_months_compound_to_the_total(market):
@@ -31,6 +32,27 @@ def test_returns_of_months_compound_to_the_total(market):
     assert bench - 1 == pytest.approx(found["benchmark_return"], abs=1e-12)
 
 
+def test_returns_of_months_are_those_of_their_last_closes_in_utc(market):
+    run = call(market, **{"from": prices.ts(176)})
+    market.execute("set local timezone = 'Asia/Tokyo'")
+
+    last = {
+        each["ts"].astimezone(UTC).strftime("%Y-%m-01"): each
+        for each in rows(market, "equity", run)
+    }
+    expected, equity, benchmark = [], 10_000.0, 10_000.0
+    for month, each in last.items():
+        expected.append((month, each["equity"] / equity - 1, each["benchmark"] / benchmark - 1))
+        equity, benchmark = each["equity"], each["benchmark"]
+    found = market.execute(
+        "select m.month::text, m.return_pct, m.benchmark_pct"
+        " from backtest.monthly_returns(%s) as m",
+        (run,),
+    ).fetchall()
+    assert found == expected
+    assert 0 not in found[0][1:], "the first month moves"
+
+
 def test_the_deepest_drawdown_is_the_maximum(market):
     run = call(market)
 
@@ -39,6 +61,10 @@ def test_the_deepest_drawdown_is_the_maximum(market):
         " from backtest.drawdowns(%s, 100) as d",
         (run,),
     ).fetchall()
+    fewer = market.execute(
+        "select d.drawdown from backtest.drawdowns(%s, 2) as d", (run,)
+    ).fetchall()
+    assert fewer == [(depth,) for depth, *_ in found[:2]]
     measured = metrics(market, run)
     assert found[0][0] == measured["max_drawdown"]
     assert found[0][4] == measured["max_drawdown_days"]
@@ -69,6 +95,19 @@ def test_the_ranking_has_the_latest_run_of_each_strategy_by_its_sharpe_ratio(mar
     assert found[3][1:] == (EMA, None, 1)
     (everything,) = market.execute("select count(*) from backtest.ranking()").fetchone()
     assert everything == 4
+
+
+def test_the_ranking_tells_labels_and_cost_models_apart_and_has_the_latest(market):
+    old = call(market, label="ranked")
+    market.execute(
+        "update backtest.runs set created_at = created_at - interval '1 day' where run_id = %s",
+        (old,),
+    )
+    new, clean = call(market, label="ranked"), call(market, cost_model="clean", label="ranked")
+    call(market, "rsi_30_70_mr", label="other")
+
+    found = market.execute("select r.run_id from backtest.ranking('ranked') as r").fetchall()
+    assert sorted(found) == sorted([(new,), (clean,)])
 
 
 @pytest.mark.parametrize("routine", ["monthly_returns(%s)", "drawdowns(%s)"])
