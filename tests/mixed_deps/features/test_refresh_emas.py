@@ -159,10 +159,12 @@ def test_a_slot_whose_period_goes_is_a_hole_that_stays(tx):
     assert emas(tx) == [[row[0], None, *row[2:]] for row in before]
     # With it the series goes on, and a period that comes never takes its place.
     contract.put(tx, 1, {60: 70.0})
-    tx.execute("insert into features.dim_ema_periods (period) values (9)")
+    (slot,) = tx.execute(
+        "insert into features.dim_ema_periods (period) values (9) returning slot"
+    ).fetchone()
     refresh(tx)
     assert emas(tx)[-1][1] is None
-    assert [row[17] for row in emas(tx)[:-1]] == [row[1] for row in before]
+    assert [row[slot - 1] for row in emas(tx)[:-1]] == [row[1] for row in before]
     tx.execute("delete from features.dim_ema_periods")
     refresh(tx)
     assert emas(tx) == []
