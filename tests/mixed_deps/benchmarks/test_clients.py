@@ -91,5 +91,6 @@ def test_the_factors_of_the_database_are_those_of_pandas(conn, monkeypatch):
     conn.execute("call public.refresh_features(p_steps => %s)", (qlib.STEPS,))
     factors = qlib.from_candles(conn)
     assert list(factors) == [*qlib.KEYS, *qlib.FACTORS]
-    assert qlib.furthest(qlib.with_pandas(conn), factors) < qlib.AGREEMENT
+    assert qlib.furthest(factors, qlib.one_by_one(conn)) < qlib.AGREEMENT
+    assert qlib.furthest(qlib.with_pandas(conn), factors) < qlib.DRIFT
     assert qlib.stored(conn).shape == factors.shape
