@@ -146,16 +146,17 @@ def repairs_just_what_depends(conn: psycopg.Connection, *, upto: str = LAST) -> 
 
 
 def never_looks_ahead(
-    conn: psycopg.Connection, *, prefixes: int, days: int = 400, upto: str = LAST
+    conn: psycopg.Connection, *, prefixes: int, days: int = 400, part: int = 0, upto: str = LAST
 ) -> None:
     """With another future, the rows that could be known have the same bits.
 
     Where it begins after a candle there is none. Where it begins in a gap the next candle is
     another one: what fills the gap must not tell it early, though the gap has rows only by then.
     No prefix is taken twice: where one history has too few, others follow, each an asset.
+    Parts take other histories than each other.
     """
-    chance = random.Random(1)
-    for asset in itertools.count(1):
+    chance = random.Random(1 + part)
+    for asset in itertools.count(1 + part * prefixes):
         closes = history(days, asset, without=10 + asset % 7)
         first, *_, final = sorted(closes)
         ends = list(range(first, final))
