@@ -142,8 +142,7 @@ begin
             on y.ts = x.ts and y.position_state = x.position_state
         where x.told is distinct from y.told
     ) as s
-    where s.ts >= v_begin
-      and s.ts >= coalesce(greatest(p_a.from_ts, p_b.from_ts), '-infinity')
+    where s.ts >= coalesce(greatest(p_a.from_ts, p_b.from_ts), '-infinity')
       and s.ts <= coalesce(least(p_a.to_ts, p_b.to_ts), 'infinity')
     order by s.ts, s.state;
 end

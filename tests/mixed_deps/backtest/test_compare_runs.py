@@ -144,8 +144,14 @@ def revise(conn, *changes):
 
 
 def test_candles_up_to_the_segment_s_end_are_named_with_the_moment_of_the_first_change(pair, conn):
-    """A volume is in no segment, but may be what features of it were made from."""
-    at = revise(conn, (5, "volume"), (REVISED, "market_cap"), (REVISED, "close"), (450, "volume"))
+    """A volume is in no segment, but may be what features of it were made from.
+
+    Features are those of the segment alone, though a volume of the year before changed as well.
+    """
+    at = revise(
+        conn, (5, "volume"), (6, "market_cap"), (REVISED, "market_cap"), (REVISED, "close"),
+        (450, "volume"),
+    )  # fmt: skip
     third = start(conn, known_at=at)
     (was,) = conn.execute(
         "select min(r.superseded_at)::text from bars.price_revisions as r where r.id = 2"
@@ -159,9 +165,12 @@ def test_candles_up_to_the_segment_s_end_are_named_with_the_moment_of_the_first_
             and (each.ts != prices.ts(REVISED) or each.what in ("close", "market_cap"))
         }
 
+    features = [e for e in runs.compare(conn, pair.second, third) if e.level == "feature"]
+    assert {each.ts.year for each in features} == {prices.ts(REVISED).year}
     # Between the second and the third run the candle was replaced once more.
     assert told(pair.second) == {
         (prices.ts(5), "volume", f"replaced at {at}"),
+        (prices.ts(6), "market_cap", f"replaced at {at}"),
         (prices.ts(REVISED), "close", f"replaced at {at}"),
         (prices.ts(REVISED), "market_cap", f"replaced at {at}"),
     }
@@ -170,16 +179,60 @@ def test_candles_up_to_the_segment_s_end_are_named_with_the_moment_of_the_first_
     }
 
 
-def test_signals_beyond_the_range_are_not_told(pair, conn):
+@pytest.mark.parametrize("bounded", ["first", "second"])
+@pytest.mark.parametrize("bound", ["from_ts", "to_ts"])
+def test_signals_beyond_the_range_of_either_run_are_not_told(pair, conn, bounded, bound):
     signals = [each.ts for each in pair.level("signal")]
-    assert len(set(signals)) > 2
-    end = sorted(set(signals))[1]
-    a, b = (
-        start(conn, known_at=runs.one(conn, run).data_at, to=end)
+    _, middle, _ = sorted(set(signals))
+    conn.execute(
+        f"update backtest.runs set {bound} = %s where run_id = %s",
+        (middle, getattr(pair, bounded)),
+    )
+    found = runs.compare(conn, pair.first, pair.second)
+    assert [each.ts for each in found if each.level == "signal"] == [
+        ts for ts in signals if (ts >= middle if bound == "from_ts" else ts <= middle)
+    ]
+
+
+def test_an_exit_and_an_entry_on_one_bar_are_told_apart(pair, conn):
+    """A signal of both sides that turns round leaves and enters on the same bar."""
+    conn.execute("""
+        insert into signals.dim_signals (signal_name, signal_type, params)
+        values (
+            'turning', 'ema_crossover', '{"fast_period": 9, "slow_period": 21, "direction": "both"}'
+        )
+    """)
+    (signal,) = conn.execute(
+        "select s.signal_id from signals.dim_signals as s where s.signal_name = 'turning'"
+    ).fetchone()
+    before, after = (
+        {
+            (ts, state): rest
+            for ts, state, *rest in conn.execute(
+                """
+                select e.ts, e.position_state, e.direction, e.entry_ts, e.entry_price, e.exit_price,
+                    e.pnl_pct
+                from signals.events(2, %s, %s) as e
+                """,
+                (signal, runs.one(conn, run).data_at),
+            )
+        }
         for run in (pair.first, pair.second)
     )
-    told = [each.ts for each in runs.compare(conn, a, b) if each.level == "signal"]
-    assert told == [ts for ts in signals if ts <= end]
+    assert {(ts, "open") for ts, state in before if state == "closed"} & before.keys()
+    found = runs.compare(
+        conn,
+        *(
+            start(conn, signal="turning", known_at=runs.one(conn, run).data_at)
+            for run in (pair.first, pair.second)
+        ),
+    )
+    assert [(each.ts, each.what) for each in found if each.level == "signal"] == [
+        (key[0], "differs" if key in before and key in after else
+         "only in a" if key in before else "only in b")
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]  # fmt: skip
 
 
 def test_the_revised_candle_is_named_with_its_old_and_its_new_values(pair):
@@ -229,7 +282,8 @@ def test_each_feature_is_named_with_the_first_bar_on_which_it_differs(pair):
             )
         assert each.detail.startswith(f"{days[each.what]} bars of the segment")
     read = [each.what for each in found if "read by the signal" in each.detail]
-    assert {"ema_9", "ema_21"} <= set(read)
+    # Those of the signal itself, and those that every signal may be filtered and sized by.
+    assert set(read) == {"ema_9", "ema_21", "rsi_14", "atr_14", "parkinson_20"}
     assert [each.what for each in found[: len(read)]] == read, "those that are read come first"
 
 
