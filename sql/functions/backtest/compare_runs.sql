@@ -100,7 +100,8 @@ begin
         ) as o
         join features.dim_ema_periods as n on 'ema_' || n.period = any (v_read)
         group by o.ts, o.of_a
-    ), pair as (
+    ), pair as materialized (
+        -- Each row is made jsonb once, not for each of its columns anew.
         select
             x.ts,
             (to_jsonb(x) - 'extra') || coalesce(x.extra, '{}') || coalesce(ea.own, '{}') as a,

@@ -77,6 +77,7 @@ declare
     v_features text := 'published.cmc_daily_features';
     v_emas     text := 'published.cmc_ema_multi_tf';
     v_regimes  text := 'published.cmc_regimes_daily';
+    v_of       text[] := '{f.id = a.id and,e.id = f.id and e.tf_id = $4 and,r.id = f.id and}';
     v_known    text;
     v_own      text;
     v_has_emas boolean := exists (select from unnest(p_own) as o (name) where o.name like 'ema\_%');
@@ -101,6 +102,9 @@ begin
         v_features := 'feature';
         v_emas := 'ema';
         v_regimes := 'regime';
+        -- They are of one asset and one timeframe: to ask that again has the planner expect a single row,
+        -- and join two histories each row with each.
+        v_of := '{"","",""}';
     end if;
 
     for
@@ -156,8 +160,7 @@ begin
                 array[%2$s]::bytea[] as own
             from %1$s as f
             %3$s
-            where f.id = a.id
-              and f.ts >= a.start_ts
+            where %7$s f.ts >= a.start_ts
               and not f.is_gap
         ) as c
         order by a.id
@@ -167,14 +170,14 @@ begin
         concat_ws(
             ' ',
             case when v_has_emas then format(
-                'left join %s as e on e.id = f.id and e.tf_id = $4 and e.time_close = f.ts', v_emas
+                'left join %s as e on %s e.time_close = f.ts', v_emas, v_of[2]
             ) end,
             case when p_setups then format(
-                'left join %s as r on r.id = f.id and r.ts = f.ts'
+                'left join %s as r on %s r.ts = f.ts'
                 ' left join policy as l0 on l0.key = r.l0_key'
                 ' left join policy as l1 on l1.key = r.l1_key'
                 ' left join policy as l2 on l2.key = r.l2_key',
-                v_regimes
+                v_regimes, v_of[3]
             ) end
         ),
         case when p_setups then format(
@@ -198,7 +201,8 @@ begin
             v_regimes
         ) end,
         case when p_setups then 'array_send(array_agg(coalesce((l0.bits & l1.bits & l2.bits)::double precision, ''NaN'')))' else 'null::bytea' end,
-        v_known
+        v_known,
+        v_of[1]
     )
     using p_ids, p_froms, p_bars, v_tf_id, p_known_at
     loop

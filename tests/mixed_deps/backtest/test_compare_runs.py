@@ -337,6 +337,26 @@ def test_the_trades_are_those_that_came_went_or_were_filled_otherwise(pair):
     assert told == ([f"the first of {sizes} with the same fills and another size"] if sizes else [])
 
 
+def test_a_trade_of_the_other_direction_is_another_trade(pair, conn):
+    asset, ts = conn.execute(
+        """
+        update backtest.trades as t
+        set direction = 'short'
+        where t.run_id = %(second)s and t.trade_no = 1 and exists (
+            select from backtest.trades as o
+            where o.run_id = %(first)s and o.id = t.id and o.entry_signal_ts = t.entry_signal_ts
+        )
+        returning t.id, t.entry_signal_ts
+        """,
+        {"first": pair.first, "second": pair.second},
+    ).fetchone()
+    found = runs.compare(conn, pair.first, pair.second)
+    told = [
+        each.what for each in found if each.level == "trade" and (each.id, each.ts) == (asset, ts)
+    ]
+    assert sorted(told) == ["only in a", "only in b"]
+
+
 def test_trades_of_two_assets_on_the_same_bars_are_told_apart(pair, conn):
     contract.put(conn, 3, closes(1))
     (at,) = conn.execute(
@@ -398,6 +418,22 @@ def test_other_settings_are_named_and_no_data(pair, conn):
     assert settings["to_ts"][0] is None
     assert set(settings) == {"cost_model", "fee_bps", "slippage_bps", "capital", "to_ts"}
     assert not {each.level for each in found} & {"candle", "feature", "signal"}
+    # Bars that only the longer run has count too.
+    whole, part = (
+        {
+            ts: values
+            for ts, *values in conn.execute(
+                "select e.ts, e.equity, e.benchmark from backtest.equity as e where e.run_id = %s",
+                (run,),
+            )
+        }
+        for run in (pair.second, other)
+    )
+    assert part.keys() < whole.keys()
+    for at, what in enumerate(("equity", "benchmark")):
+        (told,) = [e.detail for e in found if (e.level, e.what) == ("equity", what)]
+        differ = sum(ts not in part or values[at] != part[ts][at] for ts, values in whole.items())
+        assert told == f"bars that differ: {differ}"
 
 
 def test_runs_of_other_signals_are_not_compared_by_data(pair, conn):
