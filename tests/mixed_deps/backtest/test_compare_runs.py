@@ -498,6 +498,16 @@ def test_another_machinery_is_named_routine_by_routine(pair, conn):
     assert [(each.level, each.what) for each in found] == [
         ("inputs", "equal"), ("machinery", "differs"), ("result", "equal"), ("routine", "numpy"),
     ]  # fmt: skip
+    for each in found[:3]:
+        assert (each.a, each.b) == conn.execute(
+            f"""
+            select encode(a.{each.level}_digest, 'hex'), encode(b.{each.level}_digest, 'hex')
+            from backtest.runs as a
+            cross join backtest.runs as b
+            where a.run_id = %s and b.run_id = %s
+            """,
+            (pair.second, repeated),
+        ).fetchone()
     assert (found[3].b, found[3].detail) == ("0.0", "versions")
     conn.execute(
         """
