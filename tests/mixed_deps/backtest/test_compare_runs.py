@@ -144,10 +144,7 @@ def revise(conn, *changes):
 
 
 def test_candles_up_to_the_segment_s_end_are_named_with_the_moment_of_the_first_change(pair, conn):
-    """A volume is in no segment, but may be what features of it were made from.
-
-    Features are those of the segment alone, though a volume of the year before changed as well.
-    """
+    """A volume is in no segment, but may be what features of it were made from."""
     at = revise(
         conn, (5, "volume"), (6, "market_cap"), (REVISED, "market_cap"), (REVISED, "close"),
         (450, "volume"),
@@ -165,8 +162,6 @@ def test_candles_up_to_the_segment_s_end_are_named_with_the_moment_of_the_first_
             and (each.ts != prices.ts(REVISED) or each.what in ("close", "market_cap"))
         }
 
-    features = [e for e in runs.compare(conn, pair.second, third) if e.level == "feature"]
-    assert {each.ts.year for each in features} == {prices.ts(REVISED).year}
     # Between the second and the third run the candle was replaced once more.
     assert told(pair.second) == {
         (prices.ts(5), "volume", f"replaced at {at}"),
@@ -184,9 +179,13 @@ def test_candles_up_to_the_segment_s_end_are_named_with_the_moment_of_the_first_
 def test_signals_beyond_the_range_of_either_run_are_not_told(pair, conn, bounded, bound):
     signals = [each.ts for each in pair.level("signal")]
     _, middle, _ = sorted(set(signals))
+    whole = {"from_ts": "first_ts", "to_ts": "last_ts"}[bound]
     conn.execute(
-        f"update backtest.runs set {bound} = %s where run_id = %s",
-        (middle, getattr(pair, bounded)),
+        f"""
+        update backtest.runs
+        set {bound} = case when run_id = %s then %s else {whole} end
+        """,
+        (getattr(pair, bounded), middle),
     )
     found = runs.compare(conn, pair.first, pair.second)
     assert [each.ts for each in found if each.level == "signal"] == [
@@ -285,6 +284,21 @@ def test_each_feature_is_named_with_the_first_bar_on_which_it_differs(pair):
     # Those of the signal itself, and those that every signal may be filtered and sized by.
     assert set(read) == {"ema_9", "ema_21", "rsi_14", "atr_14", "parkinson_20"}
     assert [each.what for each in found[: len(read)]] == read, "those that are read come first"
+
+
+def test_features_are_those_of_the_segment_though_others_differ_too(pair, conn):
+    year = prices.ts(REVISED).year
+    conn.execute(
+        """
+        update backtest.run_segments as s
+        set digest = o.digest
+        from backtest.run_segments as o
+        where s.run_id = %s and o.run_id = %s and o.id = s.id and o.year = s.year and o.year = %s
+        """,
+        (pair.second, pair.first, year),
+    )
+    found = runs.compare(conn, pair.first, pair.second)
+    assert {each.ts.year for each in found if each.level == "feature"} == {year + 1}
 
 
 def test_the_signals_are_those_that_came_went_or_changed(pair):
