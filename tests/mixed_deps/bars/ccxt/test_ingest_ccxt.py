@@ -14,7 +14,6 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from ta_lab2 import cli
-from ta_lab2.settings import settings
 from tests.support import binance
 from tests.support.fetched import DAYS, NEW, back, counts, rows, stored, today, whole
 
@@ -195,10 +194,8 @@ def test_a_database_that_goes_away_leaves_what_was_stored(ingest, server, databa
     assert stored(database) == whole()
 
 
-def test_the_apps_role_may_do_all_of_it(ingest, server, database, monkeypatch):
-    url = make_conninfo(database, options="-c role=ta_lab2_app")
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", url)
-    settings.cache_clear()
+def test_the_apps_role_may_do_all_of_it(ingest, server, database, means):
+    means(make_conninfo(database, options="-c role=ta_lab2_app"))
     assert ingest(*NEW)[0] == 0
     assert ingest("--again")[0] == 0
 

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ta_lab2 import cli
-from ta_lab2.settings import settings as the_settings
 from tests.support import intraday
 from tests.support.contract import broken
 from tests.support.intraday import (
@@ -256,21 +255,17 @@ def test_a_run_leaves_its_record_and_an_idle_one_none(conn):
     assert rows == [("done", "1")]
 
 
-def test_the_command_rolls_up_and_says_so(conn, own_db, monkeypatch, capsys):
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    the_settings.cache_clear()
-    try:
-        intraday.put(conn, 1, history())
-        assert cli.run(["refresh", "--intraday"]) == 0
-        assert "refresh_intraday: 1 assets, " in capsys.readouterr().err
-        as_naive(conn, history())
-        assert cli.run(["refresh", "--intraday", "--rebuild"]) == 0
-        assert cli.run(["refresh", "--intraday"]) == 0
-        assert "nothing is due" in capsys.readouterr().err
-        assert cli.run(["refresh", "--intraday", "--assets", "1"]) == 2
-        assert "--rebuild only" in capsys.readouterr().err
-    finally:
-        the_settings.cache_clear()
+def test_the_command_rolls_up_and_says_so(conn, own_db, means, capsys):
+    means(own_db)
+    intraday.put(conn, 1, history())
+    assert cli.run(["refresh", "--intraday"]) == 0
+    assert "refresh_intraday: 1 assets, " in capsys.readouterr().err
+    as_naive(conn, history())
+    assert cli.run(["refresh", "--intraday", "--rebuild"]) == 0
+    assert cli.run(["refresh", "--intraday"]) == 0
+    assert "nothing is due" in capsys.readouterr().err
+    assert cli.run(["refresh", "--intraday", "--assets", "1"]) == 2
+    assert "--rebuild only" in capsys.readouterr().err
 
 
 def test_the_pages_queries_work(conn):

@@ -8,27 +8,18 @@ import psycopg
 import pytest
 
 from ta_lab2.observability import queries
-from tests.support.contract import wait_for_sleep
+from tests.support.contract import slow_down, wait_for_sleep
 from tests.support.recorded import ASSETS, ROWS, allow, digest, refresh, refuse, rows, runs
 
 
 def make_slow(conn, asset: int | None) -> None:
     """Let every row of an asset's returns take a while; of None, every metric."""
-    conn.execute(
-        """
-        create function public.dawdle() returns trigger language plpgsql as $$
-        begin
-            perform pg_sleep(0.05);
-            return new;
-        end $$
-        """
-    )
-    where = (
+    rows = (
         "observability.metrics for each row"
         if asset is None
         else f"features.cmc_returns_daily for each row when (new.id = {asset})"
     )
-    conn.execute(f"create trigger dawdle before insert on {where} execute function public.dawdle()")
+    slow_down(conn, f"insert on {rows}", 0.05)
 
 
 def interrupt(conn, victim, how) -> None:
