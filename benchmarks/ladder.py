@@ -9,14 +9,13 @@ from __future__ import annotations
 import itertools
 import os
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import psycopg
 
-from benchmarks import ladder_clients, market, report, rows, timing
+from benchmarks import contest, ladder_clients, market, report, rows, timing
 from benchmarks.ladder_clients import TABLES
 from ta_lab2.features.tables import cmc_returns_daily
 
@@ -156,28 +155,21 @@ def _contenders(conn: psycopg.Connection) -> list[str]:
     refresh(conn)
     rows.keep(conn, TABLES)
     with rows.packed(conn, TABLES) as files:
-        contenders: dict[str, Callable[[], object]] = {
+        contenders = {
             "the database": lambda: refresh(conn),
             "its bars and EMAs": lambda: steps(conn, FEW),
             "usual client": lambda: ladder_clients.usual(conn),
             "best client": lambda: ladder_clients.best(conn),
             "floor": lambda: rows.floor(conn, files),
         }
-        apart: dict[str, str] = {}
-
-        def once(work: Callable[[], object]) -> float:
-            start_over(conn)
-            return timing.seconds(work)
-
-        for who, work in contenders.items():
-            seconds = once(work)
-            distance = rows.furthest(conn, TABLES)
-            apart[who] = f"{distance:.0e}"
-            print(f"{who}: {seconds:.3f} s, rows at most {apart[who]} apart", flush=True)
-            assert distance < AGREEMENT, (who, distance)
-        again = {who: lambda work=work: once(work) for who, work in contenders.items()}
-        taken = timing.in_turn(again, timing.ROUNDS)
-    return report.compared(taken, "the database", apart, NOTES)
+        return contest.compared(
+            conn,
+            TABLES,
+            contenders,
+            start_over=lambda: start_over(conn),
+            agreement=AGREEMENT,
+            notes=NOTES,
+        )
 
 
 def _market(url: str) -> list[Measure]:

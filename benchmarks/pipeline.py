@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable
 
 import psycopg
 
-from benchmarks import ladder, market, pipeline_clients, report, rows, timing
+from benchmarks import contest, ladder, market, pipeline_clients, report, rows, timing
 from benchmarks.ladder import Measure
 from benchmarks.pipeline_clients import TABLES
 
@@ -77,27 +76,20 @@ def _contenders(conn: psycopg.Connection) -> list[str]:
     refresh(conn)
     rows.keep(conn, TABLES)
     with rows.packed(conn, TABLES) as files:
-        contenders: dict[str, Callable[[], object]] = {
+        contenders = {
             "the database": lambda: refresh(conn),
             "usual client": lambda: pipeline_clients.usual(conn),
             "best client": lambda: pipeline_clients.best(conn),
             "floor": lambda: rows.floor(conn, files),
         }
-        apart: dict[str, str] = {}
-
-        def once(work: Callable[[], object]) -> float:
-            rows.empty(conn, TABLES)
-            return timing.seconds(work)
-
-        for who, work in contenders.items():
-            seconds = once(work)
-            distance = rows.furthest(conn, TABLES)
-            apart[who] = f"{distance:.0e}"
-            print(f"{who}: {seconds:.3f} s, rows at most {apart[who]} apart", flush=True)
-            assert distance < AGREEMENT, (who, distance)
-        again = {who: lambda work=work: once(work) for who, work in contenders.items()}
-        taken = timing.in_turn(again, timing.ROUNDS)
-    return report.compared(taken, "the database", apart, NOTES)
+        return contest.compared(
+            conn,
+            TABLES,
+            contenders,
+            start_over=lambda: rows.empty(conn, TABLES),
+            agreement=AGREEMENT,
+            notes=NOTES,
+        )
 
 
 def _market(url: str) -> list[Measure]:

@@ -26,7 +26,8 @@ LINES = ("rsi_14", "atr_14", "ema_9", "ema_21", "ema_50", "ema_200")
 FIELDS = (*PRICES, *LINES)
 CROSSES = {1: ("ema_9", "ema_21"), 2: ("ema_21", "ema_50"), 3: ("ema_50", "ema_200")}
 REVERSALS = {4: (30, 70), 5: (25, 75)}
-BREAKOUT, CHANNEL = 6, 20
+#: Of the breakout, signal 6.
+CHANNEL = 20
 SEEDS = range(1, 7)
 
 TABLES = {

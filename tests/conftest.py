@@ -24,7 +24,7 @@ from ta_lab2.db import migrate
 from ta_lab2.db.runtime import machine
 from ta_lab2.db.runtime.project import Project
 from ta_lab2.db.runtime.rootfs import RootFileSystem
-from ta_lab2.settings import Settings
+from ta_lab2.settings import Settings, settings
 from tests.support import servers
 
 TESTS = Path(__file__).parent
@@ -191,6 +191,19 @@ def tx(db_session: Session) -> psycopg.Connection:
     raw = db_session.connection().connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
     return raw
+
+
+@pytest.fixture
+def means(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Let the settings mean a database, which the commands then work on, in so wide a terminal."""
+
+    def mean(conninfo: str, *, columns: int = 80) -> None:
+        monkeypatch.setenv("TA_LAB2_DATABASE_URL", conninfo)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        settings.cache_clear()
+
+    yield mean
+    settings.cache_clear()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ta_lab2.backtest import runs
 from ta_lab2.backtest.runs import Difference, Listed, Metric, Run
 from ta_lab2.backtest.words import count, day, moment, percent, ratio, valued, words
 from ta_lab2.bars.names import asset_ids
-from ta_lab2.cli import console, export
+from ta_lab2.cli import console, typed
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 
@@ -114,8 +114,8 @@ def run(
     with _connect() as conn:
         settings = {
             "asset_ids": asset_ids(conn, asset),
-            "from": export.begin(export.moment("--from", since)),
-            "to": export.end(export.moment("--to", until)),
+            "from": typed.begin(typed.moment("--from", since)),
+            "to": typed.end(typed.moment("--to", until)),
             "cost_model": costs,
             "capital": capital,
             "sizing": sizing,
@@ -123,7 +123,7 @@ def run(
             "vol_target": vol_target,
             "fill": fill,
             "capital_limit": capital_limit,
-            "known_at": export.begin(export.moment("--known-at", known_at)),
+            "known_at": typed.begin(typed.moment("--known-at", known_at)),
             "label": label,
         }
         if signal and len(signal) == 1 and not each_asset:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import psycopg
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from ta_lab2.cli import console
+from ta_lab2.cli import console, typed
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.ops import export as exports
-
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def export(
@@ -50,8 +46,8 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
 ) -> None:
     """Write a published view to a file. Times are UTC; numbers come back as the same numbers."""
-    first, last = moment("--from", since), moment("--to", until)
-    from_, to = begin(first), end(last)
+    first, last = typed.moment("--from", since), typed.moment("--to", until)
+    from_, to = typed.begin(first), typed.end(last)
     if from_ and to and from_ > to:
         raise Refused(f"--from {since} comes after --to {until}")
     wanted = exports.Wanted(
@@ -95,33 +91,3 @@ def _progress(view: str, unit: str) -> Iterator[Callable[[int], None]]:
             bar.update(task, completed=done)
 
         yield hear
-
-
-def moment(option: str, text: str | None) -> date | datetime | None:
-    """Return a day or a moment; one without a zone is UTC."""
-    if text is None:
-        return None
-    try:
-        if _DAY.fullmatch(text):
-            return date.fromisoformat(text)
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise Refused(
-            f"{option} {text} is neither a day nor a moment",
-            "Such as 2024-06-01, or 2024-06-01T12:00.",
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def begin(given: date | None) -> datetime | None:
-    """Return the moment at which a day begins, or the moment itself."""
-    if given is None or isinstance(given, datetime):
-        return given
-    return datetime.combine(given, time.min, UTC)
-
-
-def end(given: date | None) -> datetime | None:
-    """Return the moment at which a day ends, or the moment itself."""
-    if given is None or isinstance(given, datetime):
-        return given
-    return datetime.combine(given, time.max, UTC)

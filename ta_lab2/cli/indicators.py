@@ -9,7 +9,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from ta_lab2.cli import console, words
+from ta_lab2.cli import console, typed
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.features import queries
@@ -75,7 +75,7 @@ def add(
     ] = None,
 ) -> None:
     """Add an indicator. The next refresh adds its columns and fills their history."""
-    params = words.parameters(parameters or [])
+    params = typed.parameters(parameters or [])
     with _connect() as conn:
         added = queries.add_indicator(conn, kind.lower(), params)
         standing = None if added else queries.indicator_with(conn, kind.lower(), params)

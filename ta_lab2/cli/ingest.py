@@ -122,6 +122,11 @@ def ingest(
         for file in found:
             _show_preview(file)
         return
+    _load(found, extend=extend, switch=switch)
+
+
+def _load(found: Sequence[PriceFile], *, extend: bool, switch: bool) -> None:
+    """Load files one after the other, and say what became of their lines and what comes next."""
     for file in found:
         prices.source_of(file)
     done: list[prices.Loaded] = []
@@ -140,7 +145,7 @@ def ingest(
         for loaded in done:
             _show_rejects(conn, loaded)
             _show_other_source(conn, loaded)
-    if intraday:
+    if any(file.resolution for file in found):
         console.say("their bars of an hour and of a day: ta-lab2 refresh --intraday")
     elif any(each.counts.loaded or each.counts.revised for each in done):
         console.say("features, regimes and signals of them: ta-lab2 refresh")

@@ -10,7 +10,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from ta_lab2.cli import console, words
+from ta_lab2.cli import console, typed
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.signals import queries
@@ -92,7 +92,7 @@ def add(
             f"{name!r} can't be a signal's name",
             "It has small letters, digits and _, a letter first: ema_12_26_both.",
         )
-    params = words.parameters(parameters or [])
+    params = typed.parameters(parameters or [])
     with _connect() as conn:
         added = queries.add(conn, name, kind.lower(), params, description=description)
     if added is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -76,12 +76,3 @@ def market(days: int, seed: int = 1, *, price: float = 100.0) -> list[tuple[floa
         volume = chance.choice([math.nan, 0.0, *[chance.expovariate(1e-6)] * 18])
         found.append((opened, high, low, close, volume))
     return found
-
-
-def splits(chance: random.Random, length: int) -> Iterator[list[int]]:
-    """Ways to cut a history: at once, a candle at a time, in the warm-up, anywhere."""
-    yield []
-    yield list(range(length + 1))
-    yield list(range(max(length - 3, 0), length))
-    for _ in range(4):
-        yield [chance.randint(0, length) for _ in range(chance.randint(1, 12))]

@@ -18,6 +18,8 @@ FIRST = datetime(2024, 2, 25, tzinfo=UTC)
 FIVE = timedelta(minutes=5)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+#: Four days of five minutes.
+LENGTH = 4 * 288
 VIEWS = {"bars.intraday_1h": HOUR, "bars.intraday_1d": DAY}
 
 
@@ -37,6 +39,11 @@ def candle(number: int, salt: int = 1) -> Candle:
     last = 50 + (number * 104729 * salt) % 997 / 10
     volume = None if number % 7 == salt else (number * 31 * salt) % 101 / 10
     return Candle(first, max(first, last) + 0.3, min(first, last) - 0.7, last, volume)
+
+
+def history(length: int = LENGTH, salt: int = 1, *, without: int = 11) -> dict[int, Candle]:
+    """Candles by number, with one of so many left out."""
+    return {number: candle(number, salt) for number in range(length) if number % without != 5}
 
 
 def ts(number: int, resolution: timedelta = FIVE) -> datetime:
@@ -162,3 +169,27 @@ def naive(
             )
         start += bucket
     return found
+
+
+def full(conn: psycopg.Connection) -> str:
+    """The digest of a build from nothing."""
+    refresh(conn, rebuild=True)
+    return digest(conn)
+
+
+def can_roll_up(conn: psycopg.Connection) -> bool:
+    """Whether this TimescaleDB is the community edition."""
+    return conn.execute("select db.can_roll_up()").fetchone() == (True,)
+
+
+def as_naive(
+    conn: psycopg.Connection,
+    candles: Mapping[int, Candle],
+    *,
+    asset: int = 1,
+    resolution: timedelta = FIVE,
+) -> None:
+    """Hold the stored bars of a series to the definitions."""
+    for view, bucket in VIEWS.items():
+        found = {key: row for key, row in bars(conn, view, asset).items() if key[0] == resolution}
+        assert found == naive(candles, bucket, resolution=resolution), view

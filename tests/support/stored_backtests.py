@@ -17,8 +17,6 @@ DATES = (
     *("bars_held", "exit_reason"),
 )
 MONEY = ("entry_price", "units", "entry_fee", "entry_slippage", "funding", "loss_cut", "gross_pnl")
-#: Money of which the capital is the measure: what is left of large sums may be nothing.
-SUMS = {"gross_pnl", "net_pnl", "funding", "loss_cut", "cash", "positions"}
 
 
 def start(conn: psycopg.Connection, signal: str, **arguments: Any) -> Any:

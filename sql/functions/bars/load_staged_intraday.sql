@@ -10,6 +10,7 @@
 -- them and counted; p_extend stores those of moments without a candle, p_switch makes it the source.
 --
 -- requires: functions/bars/staged_lines.sql, functions/bars/candle_fault.sql
+-- requires: functions/bars/prices_differ.sql, functions/bars/line_verdict.sql
 -- requires: functions/bars/begin_load.sql, functions/bars/end_load.sql
 
 create or replace function bars._switch_intraday_source(
@@ -164,23 +165,20 @@ begin
             n.volume,
             n.reason,
             case when n.reason is not null then left(c.raw, 2000) end as raw,
-            -- Both are above 0.
-            abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
-            or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
-            or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
-            or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close) as is_differing,
+            not v_begun.is_own and bars.prices_differ(
+                c.open, c.high, c.low, c.close, p.open, p.high, p.low, p.close
+            ) as is_differing,
             p.id is null as is_new,
-            case
-                when n.reason is not null then 'rejected'
-                when c.ts + p_resolution > p_at then 'forming'
-                when not v_begun.is_own and (p.id is not null or not p_extend) then 'other source'
-                when c.line > r.first_line then 'unchanged'
-                when p.id is null then 'loaded'
-                when row (p.open, p.high, p.low, p.close, p.volume)
-                    is distinct from row (c.open, c.high, c.low, c.close, n.volume)
-                then 'revised'
-                else 'unchanged'
-            end as verdict
+            bars.line_verdict(
+                n.reason,
+                c.ts + p_resolution > p_at,
+                v_begun.is_own,
+                p_extend,
+                p.id is not null,
+                row (p.open, p.high, p.low, p.close, p.volume)
+                    is not distinct from row (c.open, c.high, c.low, c.close, n.volume),
+                c.line > r.first_line
+            ) as verdict
         from candles as c
         left join repetitions as r on r.ts = c.ts and c.reason is null
         left join bars.intraday_candles as p

@@ -18,6 +18,7 @@
 -- requires: functions/bars/price_moment.sql, functions/timemodel/is_24_7.sql
 -- requires: functions/timemodel/market_date.sql, functions/bars/refuse_to_reclassify.sql
 -- requires: functions/bars/staged_lines.sql, functions/bars/candle_fault.sql
+-- requires: functions/bars/prices_differ.sql, functions/bars/line_verdict.sql
 -- requires: functions/bars/begin_load.sql, functions/bars/end_load.sql
 
 create or replace function bars._name_sessions(p_load uuid, p_session timemodel.dim_sessions)
@@ -344,28 +345,25 @@ begin
                     n.time_low,
                     n.reason,
                     case when n.reason is not null then left(c.raw, 2000) end as raw,
-                    -- Asked for of another source only. Both are above 0.
-                    not v_begun.is_own and (
-                        abs(c.open - p.open) >= 1e-7 * greatest(c.open, p.open)
-                        or abs(c.high - p.high) >= 1e-7 * greatest(c.high, p.high)
-                        or abs(c.low - p.low) >= 1e-7 * greatest(c.low, p.low)
-                        or abs(c.close - p.close) >= 1e-7 * greatest(c.close, p.close)
+                    -- Asked for of another source only.
+                    not v_begun.is_own and bars.prices_differ(
+                        c.open, c.high, c.low, c.close, p.open, p.high, p.low, p.close
                     ) as is_differing,
                     p.id is null as is_new,
                     c.is_renamed,
-                    case
-                        when n.reason is not null then 'rejected'
-                        when c.ts >= p_at then 'forming'
-                        when not v_begun.is_own and (p.id is not null or not p_extend) then 'other source'
-                        when c.line > r.first_line then 'unchanged'
-                        when p.id is null then 'loaded'
-                        when row (
+                    bars.line_verdict(
+                        n.reason,
+                        c.ts >= p_at,
+                        v_begun.is_own,
+                        p_extend,
+                        p.id is not null,
+                        row (
                             p.open, p.high, p.low, p.close, p.volume, p.market_cap, p.time_high, p.time_low
-                        ) is distinct from row (
+                        ) is not distinct from row (
                             c.open, c.high, c.low, c.close, n.volume, n.market_cap, n.time_high, n.time_low
-                        ) then 'revised'
-                        else 'unchanged'
-                    end as verdict
+                        ),
+                        c.line > r.first_line
+                    ) as verdict
                 from candles as c
                 left join repetitions as r on r.ts = c.ts and c.reason is null
                 left join bars.cmc_price_histories7 as p on p.id = p_id and p.ts = c.ts

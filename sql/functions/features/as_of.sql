@@ -15,25 +15,7 @@
 -- requires: functions/features/returns_kernel.sql, functions/features/vol_kernel.sql
 -- requires: functions/features/indicators_kernel.sql, functions/features/refresh_indicators.sql
 -- requires: functions/features/ema_kernel.sql, functions/features/sessions_between.sql
-
-create or replace function features._counts_money(p_id integer)
-returns boolean
-language plpgsql
-stable parallel safe
-as $$
-begin
-    return exists (
-        select
-        from bars.price_state as t
-        join bars.dim_sources as d using (source)
-        where t.id = p_id
-          and d.volume_unit = 'quote'
-    );
-end
-$$;
-
-comment on function features._counts_money(integer) is
-    'Private: whether the volumes of an asset''s source are money, which indicators divide by the close.';
+-- requires: functions/bars/volume_unit.sql
 
 create or replace function features._as_known(p_id integer, p_known_at timestamptz)
 returns setof features.cmc_daily_features
@@ -42,7 +24,7 @@ stable parallel unsafe
 as $$
 declare
     c_begin   constant bytea := array_send(array['-infinity'::timestamptz]);
-    v_quoted  boolean := features._counts_money(p_id);
+    v_unit    text := bars.volume_unit(p_id);
     v_candles record;
     v_sizes   record;
     v_layout  record;
@@ -68,7 +50,7 @@ begin
         array_send(array_agg(p.low order by p.ts)) as low,
         array_send(array_agg(p.close order by p.ts)) as close,
         array_send(array_agg(coalesce(
-            case when v_quoted then p.volume / p.close else p.volume end, 'NaN'
+            case when v_unit = 'quote' then p.volume / p.close else p.volume end, 'NaN'
         ) order by p.ts)) as volume
     into v_candles
     from bars.prices_as_of(p_known_at, array[p_id]) as p;

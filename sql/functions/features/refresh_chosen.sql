@@ -14,9 +14,8 @@
 --
 -- requires: functions/features/refresh_indicators.sql, functions/features/indicators_kernel.sql
 -- requires: functions/features/indicator_state.sql, functions/features/due.sql
--- requires: functions/features/as_of.sql
 -- requires: functions/features/replace_rows.sql, functions/features/sessions_between.sql
--- requires: functions/bars/log_dirty_range.sql
+-- requires: functions/bars/volume_unit.sql, functions/bars/log_dirty_range.sql
 
 create or replace function features._refresh_chosen_of(p_id integer, p_from timestamptz, p_chosen integer[])
 returns table (
@@ -34,7 +33,7 @@ declare
     v_active  jsonb;
     v_keep    text[];
     v_after   timestamptz := c_never;
-    v_quoted  boolean := features._counts_money(p_id);
+    v_unit    text := bars.volume_unit(p_id);
     v_candles record;
     v_kept    record;
     v_stored  bytea[];
@@ -82,7 +81,7 @@ begin
         array_send(array_agg(b.low order by b.ts)) as low,
         array_send(array_agg(b.close order by b.ts)) as close,
         array_send(array_agg(coalesce(
-            case when v_quoted then b.volume / b.close else b.volume end, 'NaN'
+            case when v_unit = 'quote' then b.volume / b.close else b.volume end, 'NaN'
         ) order by b.ts)) as volume,
         count(*) as read
     into v_candles

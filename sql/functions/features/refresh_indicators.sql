@@ -6,10 +6,12 @@
 -- indicator goes on from there; otherwise all are worked out from the first candle. One that the
 -- state does not know (new, or switched on again) is worked out from the first candle in any case, and
 -- alone: of the others' columns only later rows are. Columns of indicators that are not active
--- keep what they have. Assets that keep the same columns are worked out together. Volumes in money (volume_unit of the asset's source) are divided by the close.
+-- keep what they have. Assets that keep the same columns are worked out together. Volumes in money
+-- (bars.volume_unit) are divided by the close.
 --
 -- requires: functions/features/indicators_kernel.sql, functions/features/indicator_state.sql
--- requires: functions/features/replace_rows.sql, functions/features/sessions_between.sql
+-- requires: functions/features/replace_rows.sql, functions/features/calendars.sql
+-- requires: functions/bars/volume_unit.sql
 
 create or replace function features._indicator_layout(
     out columns text[],
@@ -187,13 +189,14 @@ volatile parallel unsafe
 set enable_seqscan = off
 as $$
 declare
-    v_layout  record;
-    v_policy  text := (select f.null_policy from features.dim_features as f where f.feature_type = 'indicators');
-    v_set     record;
-    v_candles record;
-    v_kept    record;
-    v_stored  bytea[];
-    v_kernel  record;
+    v_layout    record;
+    v_policy    text := (select f.null_policy from features.dim_features as f where f.feature_type = 'indicators');
+    v_set       record;
+    v_candles   record;
+    v_calendars record;
+    v_kept      record;
+    v_stored    bytea[];
+    v_kernel    record;
 begin
     -- No column comes between the look at the columns and the rows that are written in their order.
     lock table features.cmc_ta_daily in access share mode;
@@ -215,62 +218,45 @@ begin
         group by d.keep
         order by min(d.id)
     loop
-        with candles as materialized (
-            select a.id, i.session_id, least(c.first_ts, a.last_ts) as from_ts, greatest(c.last_ts, a.last_ts) as to_ts, c.*
-            from unnest(v_set.ids, v_set.last_ts, v_set.read_ts) as a (id, last_ts, read_ts)
-            join bars.dim_assets as i on i.id = a.id
-            -- Indicators take volumes in units of the asset.
-            cross join lateral (
-                select exists (
-                    select
-                    from bars.price_state as t
-                    join bars.dim_sources as d using (source)
-                    where t.id = a.id
-                      and d.volume_unit = 'quote'
-                ) as is_quoted
-            ) as q
-            cross join lateral (
-                select
-                    array_send(array_agg(b.ts)) as ts,
-                    array_send(array_agg(b.open)) as open,
-                    array_send(array_agg(b.high)) as high,
-                    array_send(array_agg(b.low)) as low,
-                    array_send(array_agg(b.close)) as close,
-                    array_send(array_agg(coalesce(
-                        case when q.is_quoted then b.volume / b.close else b.volume end, 'NaN'
-                    ))) as volume,
-                    min(b.ts) as first_ts,
-                    max(b.ts) as last_ts,
-                    count(*) as candles
-                from bars.cmc_price_histories7 as b
-                where b.id = a.id
-                  and b.ts > a.read_ts
-                  and b.ts > v_set.least
-            ) as c
-        ),
-
-        calendars as (
-            select
-                c.session_id,
-                row_number() over (order by c.session_id)::integer as place,
-                array_send(features.sessions_between(c.session_id, min(c.from_ts), max(c.to_ts))) as sessions
-            from candles as c
-            group by c.session_id
-        )
-
         select
-            array_agg(k.place order by c.id) as calendars,
-            (select array_agg(s.sessions order by s.place) from calendars as s) as sessions,
-            array_agg(c.ts order by c.id) as ts,
-            array_agg(c.open order by c.id) as open,
-            array_agg(c.high order by c.id) as high,
-            array_agg(c.low order by c.id) as low,
-            array_agg(c.close order by c.id) as close,
-            array_agg(c.volume order by c.id) as volume,
-            array_agg(c.candles order by c.id) as candles
+            array_agg(i.session_id order by a.id) as session_ids,
+            array_agg(least(c.first_ts, a.last_ts) order by a.id) as firsts,
+            array_agg(greatest(c.last_ts, a.last_ts) order by a.id) as lasts,
+            array_agg(c.ts order by a.id) as ts,
+            array_agg(c.open order by a.id) as open,
+            array_agg(c.high order by a.id) as high,
+            array_agg(c.low order by a.id) as low,
+            array_agg(c.close order by a.id) as close,
+            array_agg(c.volume order by a.id) as volume,
+            array_agg(c.candles order by a.id) as candles
         into v_candles
-        from candles as c
-        join calendars as k using (session_id);
+        from unnest(v_set.ids, v_set.last_ts, v_set.read_ts) as a (id, last_ts, read_ts)
+        join bars.dim_assets as i on i.id = a.id
+        -- offset 0: asked once for each asset, not for each candle.
+        cross join lateral (select bars.volume_unit(a.id) as unit offset 0) as v
+        cross join lateral (
+            select
+                array_send(array_agg(b.ts)) as ts,
+                array_send(array_agg(b.open)) as open,
+                array_send(array_agg(b.high)) as high,
+                array_send(array_agg(b.low)) as low,
+                array_send(array_agg(b.close)) as close,
+                -- Indicators take volumes in units of the asset.
+                array_send(array_agg(coalesce(
+                    case when v.unit = 'quote' then b.volume / b.close else b.volume end, 'NaN'
+                ))) as volume,
+                min(b.ts) as first_ts,
+                max(b.ts) as last_ts,
+                count(*) as candles
+            from bars.cmc_price_histories7 as b
+            where b.id = a.id
+              and b.ts > a.read_ts
+              and b.ts > v_set.least
+        ) as c;
+
+        select c.*
+        into v_calendars
+        from features.calendars(v_candles.session_ids, v_candles.firsts, v_candles.lasts) as c;
 
         select array_agg(k.ts order by a.place) as ts, array_agg(k.numbers order by a.place) as numbers
         into v_kept
@@ -295,8 +281,8 @@ begin
         select k.*
         into v_kernel
         from features.indicators_kernel(
-            v_set.ids, v_layout.columns, v_layout.active, v_policy, v_candles.calendars,
-            v_candles.sessions, v_candles.ts, v_candles.open, v_candles.high, v_candles.low,
+            v_set.ids, v_layout.columns, v_layout.active, v_policy, v_calendars.places,
+            v_calendars.sessions, v_candles.ts, v_candles.open, v_candles.high, v_candles.low,
             v_candles.close, v_candles.volume, array_send(v_set.after_ts),
             array_send(array(
                 select coalesce(l.ts, '-infinity')

@@ -6,7 +6,7 @@
 -- ATR goes on from the stored row of the last candle before its from, which is all of its state.
 --
 -- requires: functions/features/vol_kernel.sql, functions/features/replace_rows.sql
--- requires: functions/features/sessions_between.sql
+-- requires: functions/features/calendars.sql
 
 create or replace function features.refresh_vol(p_ids integer[], p_froms timestamptz[])
 returns table (
@@ -24,77 +24,68 @@ volatile parallel unsafe
 set enable_seqscan = off
 as $$
 declare
-    v_rule   features.dim_features := (
+    v_rule      features.dim_features := (
         select f from features.dim_features as f where f.feature_type = 'volatility'
     );
     -- 420 days: enough for 273 candles of any exchange, which scores over 252 windows of 20 need.
-    v_starts timestamptz[] := array(
+    v_starts    timestamptz[] := array(
         select a.from_ts - interval '24 hours' * (greatest(v_rule.look_back, 126) + 28) * 1.5
         from unnest(p_froms) with ordinality as a (from_ts, place)
         order by a.place
     );
-    v_least  timestamptz;
-    v_read   record;
-    v_stored bytea[];
-    v_kernel record;
+    v_least     timestamptz;
+    v_read      record;
+    v_calendars record;
+    v_stored    bytea[];
+    v_kernel    record;
 begin
     loop
         -- As in refresh_returns: the bound, and that rows after the last candle before from_ts may
         -- come, change or go.
         v_least := (select min(a.start_ts) from unnest(v_starts) as a (start_ts));
-        with candles as materialized (
-            select a.id, a.start_ts, i.session_id, c.*
-            from unnest(p_ids, p_froms, v_starts) as a (id, from_ts, start_ts)
-            join bars.dim_assets as i on i.id = a.id
-            cross join lateral (
-                select
-                    array_send(array_agg(b.ts)) as ts,
-                    array_send(array_agg(b.open)) as open,
-                    array_send(array_agg(b.high)) as high,
-                    array_send(array_agg(b.low)) as low,
-                    array_send(array_agg(b.close)) as close,
-                    coalesce(max(b.ts) filter (where b.ts < a.from_ts), '-infinity') as after_ts,
-                    min(b.ts) as first_ts,
-                    max(b.ts) as last_ts,
-                    count(*) as candles
-                from bars.cmc_price_histories7 as b
-                where b.id = a.id
-                  and b.ts >= a.start_ts
-                  and b.ts >= v_least
-            ) as c
-        ),
-
-        calendars as (
-            select
-                c.session_id,
-                row_number() over (order by c.session_id)::integer as place,
-                array_send(features.sessions_between(c.session_id, min(c.first_ts), max(c.last_ts))) as sessions
-            from candles as c
-            group by c.session_id
-        )
-
         select
-            array_agg(d.annualisation_days order by c.id) as years,
-            array_agg(k.place order by c.id) as calendars,
-            (select array_agg(s.sessions order by s.place) from calendars as s) as sessions,
-            array_agg(c.ts order by c.id) as ts,
-            array_agg(c.open order by c.id) as open,
-            array_agg(c.high order by c.id) as high,
-            array_agg(c.low order by c.id) as low,
-            array_agg(c.close order by c.id) as close,
-            array_agg(c.after_ts order by c.id) as after_ts,
-            array_agg(c.start_ts = '-infinity' order by c.id) as is_whole,
-            array_agg(c.candles order by c.id) as candles,
+            array_agg(d.annualisation_days order by a.id) as years,
+            array_agg(i.session_id order by a.id) as session_ids,
+            array_agg(c.first_ts order by a.id) as firsts,
+            array_agg(c.last_ts order by a.id) as lasts,
+            array_agg(c.ts order by a.id) as ts,
+            array_agg(c.open order by a.id) as open,
+            array_agg(c.high order by a.id) as high,
+            array_agg(c.low order by a.id) as low,
+            array_agg(c.close order by a.id) as close,
+            array_agg(c.after_ts order by a.id) as after_ts,
+            array_agg(a.start_ts = '-infinity' order by a.id) as is_whole,
+            array_agg(c.candles order by a.id) as candles,
             array_agg((
                 select v.atr_14
                 from features.cmc_vol_daily as v
-                where v.id = c.id
+                where v.id = a.id
                   and v.ts = c.after_ts
-            ) order by c.id) as atr
+            ) order by a.id) as atr
         into v_read
-        from candles as c
-        join calendars as k using (session_id)
-        join timemodel.dim_sessions as d using (session_id);
+        from unnest(p_ids, p_froms, v_starts) as a (id, from_ts, start_ts)
+        join bars.dim_assets as i on i.id = a.id
+        join timemodel.dim_sessions as d on d.session_id = i.session_id
+        cross join lateral (
+            select
+                array_send(array_agg(b.ts)) as ts,
+                array_send(array_agg(b.open)) as open,
+                array_send(array_agg(b.high)) as high,
+                array_send(array_agg(b.low)) as low,
+                array_send(array_agg(b.close)) as close,
+                coalesce(max(b.ts) filter (where b.ts < a.from_ts), '-infinity') as after_ts,
+                min(b.ts) as first_ts,
+                max(b.ts) as last_ts,
+                count(*) as candles
+            from bars.cmc_price_histories7 as b
+            where b.id = a.id
+              and b.ts >= a.start_ts
+              and b.ts >= v_least
+        ) as c;
+
+        select c.*
+        into v_calendars
+        from features.calendars(v_read.session_ids, v_read.firsts, v_read.lasts) as c;
 
         select array_agg(s.record)
         into v_stored
@@ -111,7 +102,7 @@ begin
         select k.*
         into v_kernel
         from features.vol_kernel(
-            p_ids, v_read.years, v_read.calendars, v_read.sessions, v_read.ts,
+            p_ids, v_read.years, v_calendars.places, v_calendars.sessions, v_read.ts,
             v_read.open, v_read.high, v_read.low, v_read.close,
             v_read.is_whole, array_send(v_read.after_ts), v_read.atr, v_stored,
             v_rule.null_policy, v_rule.look_back, v_rule.outlier_sigmas, v_rule.outlier_fence

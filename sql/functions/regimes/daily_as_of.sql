@@ -8,6 +8,7 @@
 -- Runs as its owner: research reads what was known only through it.
 --
 -- requires: functions/regimes/regimes_kernel.sql, functions/features/ema_as_of.sql
+-- requires: functions/bars/volume_unit.sql
 
 create or replace function regimes.daily_as_of(p_id integer, p_known_at timestamptz default null)
 returns setof regimes.cmc_regimes_daily
@@ -18,7 +19,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_layers   jsonb;
-    v_is_base  boolean;
+    v_unit     text := bars.volume_unit(p_id);
     v_sessions record;
     v_bars     record;
     v_packed   bytea;
@@ -34,13 +35,6 @@ begin
     into v_layers
     from unnest('{L0,L1,L2}'::text[]) with ordinality as w (layer, place)
     left join regimes.dim_regime_layers as l on l.layer = w.layer;
-    v_is_base := exists (
-        select
-        from bars.price_state as c
-        join bars.dim_sources as d on d.source = c.source
-        where c.id = p_id
-          and d.volume_unit = 'base'
-    );
 
     -- A session's row is that of the returns: known at its end, a gap where there is no candle.
     with candles as (
@@ -74,7 +68,7 @@ begin
             (k.bar).low,
             (k.bar).close,
             coalesce(
-                case when v_is_base then (k.bar).volume * (k.bar).close else (k.bar).volume end, 'NaN'
+                case when v_unit = 'base' then (k.bar).volume * (k.bar).close else (k.bar).volume end, 'NaN'
             ) as volume,
             coalesce((k.emas).ema[f.slot], 'NaN') as fast,
             coalesce((k.emas).ema[m.slot], 'NaN') as mid,

@@ -7,6 +7,7 @@
 -- its state; anything earlier works the asset out anew, and what differs is written.
 --
 -- requires: functions/regimes/regimes_kernel.sql, functions/features/replace_rows.sql
+-- requires: functions/bars/volume_unit.sql
 
 create or replace function regimes.refresh_daily(p_id integer, p_from timestamptz)
 returns table (
@@ -26,7 +27,7 @@ declare
     v_from         timestamptz;
     v_state        bytea;
     v_layers       jsonb;
-    v_is_base      boolean;
+    v_unit         text := bars.volume_unit(p_id);
     v_ts           bytea;
     v_available_at bytea;
     v_is_gap       bytea;
@@ -46,14 +47,6 @@ begin
     into v_layers
     from unnest('{L0,L1,L2}'::text[]) with ordinality as w (layer, place)
     left join regimes.dim_regime_layers as l on l.layer = w.layer;
-
-    v_is_base := exists (
-        select
-        from bars.price_state as c
-        join bars.dim_sources as d on d.source = c.source
-        where c.id = p_id
-          and d.volume_unit = 'base'
-    );
 
     select
         array_send(array_agg(r.ts order by r.ts)),
@@ -92,7 +85,7 @@ begin
                 b.high,
                 b.low,
                 b.close,
-                coalesce(case when v_is_base then b.volume * b.close else b.volume end, 'NaN') as volume,
+                coalesce(case when v_unit = 'base' then b.volume * b.close else b.volume end, 'NaN') as volume,
                 coalesce(e.ema[f.slot], 'NaN') as fast,
                 coalesce(e.ema[m.slot], 'NaN') as mid,
                 coalesce(e.ema[s.slot], 'NaN') as slow

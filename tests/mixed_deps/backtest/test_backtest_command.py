@@ -9,7 +9,6 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ta_lab2 import cli
 from ta_lab2.backtest import runs
-from ta_lab2.settings import settings
 from tests.support import contract, servers
 
 
@@ -31,15 +30,13 @@ def stored(server_url, template):
 
 
 @pytest.fixture
-def conn(server_url, stored, autocommit, monkeypatch):
+def conn(server_url, stored, means):
     """A copy of it, which the commands are told of."""
     with servers.copy(server_url, "backtest", template=stored) as conninfo:
-        monkeypatch.setenv("TA_LAB2_DATABASE_URL", conninfo)
-        settings.cache_clear()
+        means(conninfo)
         conn = psycopg.connect(conninfo, autocommit=True)
         yield conn
         conn.close()
-        settings.cache_clear()
 
 
 def run(capsys, *words):

@@ -7,22 +7,18 @@ import pytest
 
 from ta_lab2 import cli
 from ta_lab2.bars import formats, ingest
-from ta_lab2.settings import settings
 from tests.support import intraday, prices
 
 
 @pytest.fixture(autouse=True)
-def database(own_db, monkeypatch, tmp_path):
+def database(own_db, means, tmp_path):
     """Let the settings mean this test's database, which has two candles of one asset."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "80")
-    settings.cache_clear()
+    means(own_db)
     path = prices.daily(tmp_path, "2020-01-01,BTC,1,3,0.5,2,10", "2020-01-05,BTC,1,3,0.5,2,10")
     with psycopg.connect(own_db) as conn:
         ingest.load(conn, formats.recognise(path))
         conn.execute("insert into bars.dim_assets (id, symbol, slug) values (2, 'LTC', 'litecoin')")
-    yield own_db
-    settings.cache_clear()
+    return own_db
 
 
 def run(capsys, *words):

@@ -9,18 +9,15 @@ import pytest
 
 from ta_lab2 import cli
 from ta_lab2.bars import queries
-from ta_lab2.settings import settings
 from tests.support import prices
 
 DAYS = [f"{prices.day(number)},BTC,1,3,0.5,2,10" for number in range(300)]
 
 
 @pytest.fixture
-def database(own_db, monkeypatch):
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    settings.cache_clear()
-    yield own_db
-    settings.cache_clear()
+def database(own_db, means):
+    means(own_db)
+    return own_db
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import psycopg
 import pytest
 
 from ta_lab2 import cli
-from ta_lab2.settings import settings
 from tests.support import prices
 from tests.support.contract import DAILY
 
@@ -14,13 +13,10 @@ GOOD = "2020-01-01,BTC,1,3,0.5,2,10"
 
 
 @pytest.fixture(autouse=True)
-def database(own_db, monkeypatch):
+def database(own_db, means):
     """Let the settings mean this test's database."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "80")
-    settings.cache_clear()
-    yield own_db
-    settings.cache_clear()
+    means(own_db)
+    return own_db
 
 
 def run(capsys, *words):
@@ -162,11 +158,8 @@ def test_nothing_to_load_is_one_clear_sentence(tmp_path, capsys):
     assert "Traceback" not in err
 
 
-def test_a_database_that_was_never_migrated_says_what_to_do(
-    tmp_path, capsys, empty_db, monkeypatch
-):
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", empty_db)
-    settings.cache_clear()
+def test_a_database_that_was_never_migrated_says_what_to_do(tmp_path, capsys, empty_db, means):
+    means(empty_db)
     status, _, err = run(capsys, "ingest", prices.daily(tmp_path, GOOD))
     assert status == 2
     assert "ta-lab2 db migrate" in err
@@ -262,7 +255,6 @@ def test_a_dry_run_shows_what_the_files_hold_and_loads_nothing(tmp_path, capsys,
     assert candles(database) == 0
 
 
-def test_a_dry_run_needs_no_database(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
-    settings.cache_clear()
+def test_a_dry_run_needs_no_database(tmp_path, capsys, means):
+    means("postgresql://nobody@127.0.0.1:1/none")
     assert run(capsys, "ingest", "--dry-run", prices.daily(tmp_path, GOOD))[0] == 0

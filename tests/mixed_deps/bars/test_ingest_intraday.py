@@ -6,7 +6,6 @@ import psycopg
 import pytest
 
 from ta_lab2 import cli
-from ta_lab2.settings import settings
 from tests.support import prices
 
 #: CryptoDataDownload's hours: a remark, newest first, seconds as floats, a moment twice.
@@ -21,13 +20,10 @@ HOURS = (
 
 
 @pytest.fixture(autouse=True)
-def database(own_db, monkeypatch):
+def database(own_db, means):
     """Let the settings mean this test's database."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "80")
-    settings.cache_clear()
-    yield own_db
-    settings.cache_clear()
+    means(own_db)
+    return own_db
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from typer.main import get_command
 from ta_lab2 import cli
 from ta_lab2.bars.formats import LAYOUTS
 from ta_lab2.bars.formats import mapping as mapping_file
-from ta_lab2.settings import settings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "ingest.md").read_text()
 EXAMPLES = dict(re.findall(r"^### `([\w-]+)`\n[^#]*?```\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL))
@@ -36,11 +35,9 @@ SOURCES = {
 
 
 @pytest.fixture
-def database(own_db, monkeypatch):
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    settings.cache_clear()
-    yield own_db
-    settings.cache_clear()
+def database(own_db, means):
+    means(own_db)
+    return own_db
 
 
 def ingest(*words):

@@ -11,7 +11,6 @@ from psycopg import sql
 
 from ta_lab2 import cli
 from ta_lab2.db.slices import SEARCH_PATH
-from ta_lab2.settings import settings
 from tests.support.psql import printed
 
 PAGE = Path(__file__).parents[3] / "docs" / "reproducibility.md"
@@ -45,7 +44,7 @@ def answer(conn, block):
     return printed(conn, last)
 
 
-def test_the_worked_example_works(session, own_db, request, monkeypatch, capsys):
+def test_the_worked_example_works(session, own_db, request, means, capsys):
     page = PAGE.read_text()
     for block in BLOCK.finditer(page):
         given = answer(session, block[1])
@@ -59,21 +58,17 @@ def test_the_worked_example_works(session, own_db, request, monkeypatch, capsys)
             assert given == block[2], "review it: pytest --update-golden, then git diff docs"
 
     # What the command line says of the same runs.
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    settings.cache_clear()
-    try:
-        for words, status, said in (
-            ("compare first again", 0, "candles of it"),
-            ("validate first", 2, "its inputs are others now|the inputs of run"),
-            ("validate first --as-it-was", 0, "equal"),
-        ):
-            assert f"ta-lab2 backtest {words}" in page
-            capsys.readouterr()
-            assert cli.run(["backtest", *words.split()]) == status
-            told = capsys.readouterr()
-            assert re.search(said, told.out + told.err)
-    finally:
-        settings.cache_clear()
+    means(own_db)
+    for words, status, said in (
+        ("compare first again", 0, "candles of it"),
+        ("validate first", 2, "its inputs are others now|the inputs of run"),
+        ("validate first --as-it-was", 0, "equal"),
+    ):
+        assert f"ta-lab2 backtest {words}" in page
+        capsys.readouterr()
+        assert cli.run(["backtest", *words.split()]) == status
+        told = capsys.readouterr()
+        assert re.search(said, told.out + told.err)
 
 
 def test_the_page_names_every_level(tx: psycopg.Connection):

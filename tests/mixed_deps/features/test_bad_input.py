@@ -12,7 +12,6 @@ from psycopg.types.json import Jsonb
 
 from ta_lab2 import cli
 from ta_lab2.features import queries
-from ta_lab2.settings import settings
 from tests.support import contract, prices
 from tests.support.contract import EVERY
 
@@ -126,9 +125,8 @@ def test_a_hole_of_48_days(conn):
     store_agrees(conn)
 
 
-def test_numbers_of_a_file_that_are_none_reach_no_table(own_db, autocommit, tmp_path, monkeypatch):
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    settings.cache_clear()
+def test_numbers_of_a_file_that_are_none_reach_no_table(own_db, autocommit, tmp_path, means):
+    means(own_db)
     conn = autocommit(own_db)
     contract.only(conn)
     odd = ("NaN", "Infinity", "-inf", "1e400", "nan", "")
@@ -137,7 +135,6 @@ def test_numbers_of_a_file_that_are_none_reach_no_table(own_db, autocommit, tmp_
     lines += [f"2020-03-{n:02},BTC,1,3,0.5,2,{word}" for n, word in enumerate(odd[:5], 1)]
     path = prices.daily(tmp_path, *lines)
     assert cli.run(["ingest", str(path)]) == 0
-    settings.cache_clear()
     stored = conn.execute("select count(*) from bars.cmc_price_histories7").fetchone()
     rejected = conn.execute("select count(*) from bars.price_rejects").fetchone()
     assert (stored, rejected) == ((28,), (11,))

@@ -167,28 +167,15 @@ def test_one_asset_that_fails_takes_nothing_of_its_batch_along(conn):
 def test_a_kill_loses_a_batch_and_no_more(conn, own_db, autocommit):
     new_day(conn, 2)
     slow = autocommit(own_db)
-    conn.execute(
-        """
-        create function public.stop_at() returns trigger language plpgsql as $$
-        begin
-            perform pg_sleep(60);
-            return new;
-        end $$
-        """
-    )
-    conn.execute(
-        """
-        create trigger stop_at before insert on features.cmc_returns_daily
-        for each row when (new.id = 70) execute function public.stop_at()
-        """
-    )
+    rows = "insert on features.cmc_returns_daily for each row when (new.id = 70)"
+    contract.slow_down(conn, rows, 60)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(refresh, slow)
         contract.wait_for_sleep(conn, slow.info.backend_pid)
         conn.execute("select pg_terminate_backend(%s)", (slow.info.backend_pid,))
         with pytest.raises(psycopg.OperationalError):
             run.result()
-    conn.execute("drop trigger stop_at on features.cmc_returns_daily")
+    conn.execute("drop trigger dawdle on features.cmc_returns_daily")
     there = conn.execute(
         "select r.id from features.cmc_returns_daily as r where r.ts = %s order by 1",
         (prices.ts(2),),

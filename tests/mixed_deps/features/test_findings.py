@@ -10,7 +10,6 @@ import pytest
 
 from ta_lab2 import cli
 from ta_lab2.features import queries
-from ta_lab2.settings import settings
 from tests.support import contract, prices
 
 HOLE = range(60, 64)
@@ -405,11 +404,9 @@ def test_prices_that_are_deleted_take_their_findings_along(conn):
 
 
 @pytest.fixture
-def command(own_db, monkeypatch, capsys):
+def command(own_db, means, capsys):
     """Run `ta-lab2 findings` on this test's database: its status, its lines, its errors."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "80")
-    settings.cache_clear()
+    means(own_db)
 
     def run(*words):
         capsys.readouterr()
@@ -417,8 +414,7 @@ def command(own_db, monkeypatch, capsys):
         said = capsys.readouterr()
         return status, [line.split() for line in said.out.splitlines()], said.err
 
-    yield run
-    settings.cache_clear()
+    return run
 
 
 def test_the_command_shows_them_the_worst_first(conn, command):

@@ -6,18 +6,14 @@ import psycopg
 import pytest
 
 from ta_lab2 import cli
-from ta_lab2.settings import settings
 from tests.support import contract
 
 
 @pytest.fixture(autouse=True)
-def database(own_db, monkeypatch):
+def database(own_db, means):
     """Let the settings mean this test's database."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "100")
-    settings.cache_clear()
-    yield own_db
-    settings.cache_clear()
+    means(own_db, columns=100)
+    return own_db
 
 
 def run(capsys, *words):

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from ta_lab2 import cli
 from ta_lab2.cli import console
-from ta_lab2.settings import settings
 from tests.support import contract
 from tests.support.contract import EVERY
 
@@ -19,16 +18,14 @@ ASSETS = range(1, 7)
 
 
 @pytest.fixture(autouse=True)
-def database(own_db, monkeypatch):
+def database(own_db, means):
     """Let the settings mean this test's database, with six assets."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    settings.cache_clear()
+    means(own_db)
     with psycopg.connect(own_db) as conn:
         contract.only(conn, ())
         for asset in ASSETS:
             contract.put(conn, asset, contract.history(100, asset))
-    yield own_db
-    settings.cache_clear()
+    return own_db
 
 
 def run(capsys, *words):

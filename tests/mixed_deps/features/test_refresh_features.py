@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -180,35 +179,10 @@ def test_candles_that_come_change_and_go_end_in_the_bits_of_a_full_build(conn):
     assert digest(conn) == full_build(conn)
 
 
-def make_slow(conn, asset: int) -> None:
+def slow_returns(conn, asset: int) -> None:
     """Let every row of an asset's returns take a while."""
-    conn.execute(
-        """
-        create function public.dawdle() returns trigger language plpgsql as $$
-        begin
-            perform pg_sleep(0.02);
-            return new;
-        end $$
-        """
-    )
-    conn.execute(
-        f"""
-        create trigger dawdle before insert on features.cmc_returns_daily
-        for each row when (new.id = {asset}) execute function public.dawdle()
-        """
-    )
-
-
-def wait_for_sleep(conn, pid: int) -> None:
-    """Return when that backend is inside the slow asset."""
-    for _ in range(600):
-        if conn.execute(
-            "select from pg_stat_activity as a where a.pid = %s and a.wait_event = 'PgSleep'",
-            (pid,),
-        ).rowcount:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the refresh never came to the slow asset")
+    rows = f"insert on features.cmc_returns_daily for each row when (new.id = {asset})"
+    contract.slow_down(conn, rows, 0.02)
 
 
 @pytest.mark.parametrize("asset", [1, 3, 1027])
@@ -217,11 +191,11 @@ def test_a_killed_refresh_keeps_what_it_committed_and_the_next_ends_in_the_same_
 ):
     expected = full_build(conn)
     wipe(conn)
-    make_slow(conn, asset)
+    slow_returns(conn, asset)
     victim = autocommit(own_db)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(refresh, victim)
-        wait_for_sleep(conn, victim.info.backend_pid)
+        contract.wait_for_sleep(conn, victim.info.backend_pid)
         conn.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,))
         with pytest.raises(psycopg.OperationalError):
             run.result()
@@ -249,11 +223,11 @@ def test_an_asset_that_another_session_holds_is_left_to_it(conn, own_db):
 def test_two_sessions_share_the_assets_and_none_is_done_twice(conn, own_db, autocommit):
     expected = full_build(conn)
     wipe(conn)
-    make_slow(conn, 1)
+    slow_returns(conn, 1)
     slow, fast = autocommit(own_db), autocommit(own_db)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(refresh, slow)
-        wait_for_sleep(conn, slow.info.backend_pid)
+        contract.wait_for_sleep(conn, slow.info.backend_pid)
         fast_lines = refresh(fast)
         slow_lines = run.result()
     assert rows_written(fast_lines) == 4 * SESSIONS
@@ -291,11 +265,11 @@ def test_it_fails_when_every_asset_failed_and_keeps_why(conn):
 def test_a_candle_that_comes_while_its_asset_is_refreshed_is_taken_by_the_next(
     conn, own_db, autocommit
 ):
-    make_slow(conn, 1)
+    slow_returns(conn, 1)
     slow = autocommit(own_db)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(refresh, slow, [1])
-        wait_for_sleep(conn, slow.info.backend_pid)
+        contract.wait_for_sleep(conn, slow.info.backend_pid)
         prices.put(conn, 1, {200: 9.0})
         first = rows_written(run.result())
     conn.execute("drop trigger dawdle on features.cmc_returns_daily")

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ta_lab2 import cli, settings
+from ta_lab2 import cli
 from ta_lab2.observability import queries
 
 
 @pytest.fixture
-def conn(own_db, autocommit, monkeypatch):
+def conn(own_db, autocommit, means):
     """A connection to the database that the command looks at."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    settings.settings.cache_clear()
-    yield autocommit(own_db)
-    settings.settings.cache_clear()
+    means(own_db)
+    return autocommit(own_db)
 
 
 def run(conn, status, metadata):
@@ -61,11 +59,7 @@ def test_very_many_problems_are_counted(conn, capsys):
     assert "and 5 more, see the table alerts" in shown
 
 
-def test_a_database_that_is_not_migrated_is_named(empty_db, monkeypatch, capsys):
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", empty_db)
-    settings.settings.cache_clear()
-    try:
-        assert cli.run(["runs"]) == 2
-    finally:
-        settings.settings.cache_clear()
+def test_a_database_that_is_not_migrated_is_named(empty_db, means, capsys):
+    means(empty_db)
+    assert cli.run(["runs"]) == 2
     assert "ta-lab2 db migrate" in capsys.readouterr().err

@@ -14,7 +14,6 @@ import pytest
 
 from ta_lab2 import cli
 from ta_lab2.ops import export as exports
-from ta_lab2.settings import settings
 from tests.support import contract, servers
 
 AWKWARD = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, -0.0, 123456789.12345679, 1e22, 2.5e-7]
@@ -36,13 +35,10 @@ def original(server_url, template):
 
 
 @pytest.fixture
-def conn(own_db, autocommit, monkeypatch):
+def conn(own_db, autocommit, means):
     """Let the settings mean the copy."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "200")
-    settings.cache_clear()
-    yield autocommit(own_db)
-    settings.cache_clear()
+    means(own_db, columns=200)
+    return autocommit(own_db)
 
 
 def run(capsys, *words):

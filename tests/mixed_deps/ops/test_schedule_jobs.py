@@ -14,7 +14,6 @@ from ta_lab2.db.migrate import migrate
 from ta_lab2.errors import Refused
 from ta_lab2.ops import queries
 from ta_lab2.ops.errors import CronElsewhere
-from ta_lab2.settings import settings
 from tests.support import intraday, prices
 
 JOB = "ta_lab2 refresh_all"
@@ -61,18 +60,6 @@ def cron(cron_home, autocommit):
     conn.execute("reset role")
     conn.execute(REMOVE)
     wait(conn, IDLE)
-
-
-@pytest.fixture
-def means(monkeypatch):
-    """Let the settings mean a database."""
-
-    def mean(conninfo: str) -> None:
-        monkeypatch.setenv("TA_LAB2_DATABASE_URL", conninfo)
-        settings.cache_clear()
-
-    yield mean
-    settings.cache_clear()
 
 
 def jobs(conn):

@@ -7,23 +7,20 @@ import pytest
 from ta_lab2 import cli
 from ta_lab2.features import queries as features
 from ta_lab2.regimes import queries
-from ta_lab2.settings import settings
 from tests.support import contract
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture
-def database(own_db, autocommit, monkeypatch):
+def database(own_db, autocommit, means):
     """A database with one asset, the one that the command is told of."""
     conn = autocommit(own_db)
     contract.only(conn)
     contract.put(conn, 1, contract.history(400))
     conn.execute("update bars.dim_assets as a set symbol = 'ONE' where a.id = 1")
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    settings.cache_clear()
-    yield conn
-    settings.cache_clear()
+    means(own_db)
+    return conn
 
 
 @pytest.fixture

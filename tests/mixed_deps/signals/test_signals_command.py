@@ -6,18 +6,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from ta_lab2 import cli
-from ta_lab2.settings import settings
 from tests.support import contract
 
 
 @pytest.fixture
-def conn(own_db, autocommit, monkeypatch):
+def conn(own_db, autocommit, means):
     """An empty database, which the settings mean."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "80")
-    settings.cache_clear()
-    yield autocommit(own_db)
-    settings.cache_clear()
+    means(own_db)
+    return autocommit(own_db)
 
 
 def run(capsys, *words):
@@ -39,7 +35,7 @@ def test_list_and_kinds_show_what_there_is_and_what_can_be(conn, capsys):
     assert {"ema_crossover", "rsi_mean_revert", "atr_breakout", "cooldown_bars=0"} <= set(words)
 
 
-def test_one_that_is_added_says_something_after_the_next_refresh(conn, capsys, own_db, monkeypatch):
+def test_one_that_is_added_says_something_after_the_next_refresh(conn, capsys, own_db, means):
     contract.only(conn, ("1D",))
     contract.put(conn, 1, contract.history(120))
     conn.execute("update bars.dim_assets as a set symbol = 'ONE' where a.id = 1")
@@ -54,12 +50,9 @@ def test_one_that_is_added_says_something_after_the_next_refresh(conn, capsys, o
     assert {row[2] for row in rows} & {"open", "entry"}
     assert max(len(" ".join(line)) for line in out) <= 80
     assert "the last bar is of 20" in err
-    reader = make_conninfo(own_db, options="-c role=ta_lab2_reader")
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", reader)
-    settings.cache_clear()
+    means(make_conninfo(own_db, options="-c role=ta_lab2_reader"))
     assert run(capsys, "today", "one") == (0, out, err)
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    settings.cache_clear()
+    means(own_db)
     assert run(capsys, "signals", "deactivate", "quick")[0] == 0
     assert not [line for line in run(capsys, "today")[1] if line[:2] == ["ONE", "quick"]]
     assert run(capsys, "signals", "activate", "quick")[0] == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +21,7 @@ from ta_lab2.timemodel.errors import (
 )
 from ta_lab2.timemodel.exchange import Schedule
 from ta_lab2.timemodel.queries import Changes
+from tests.support import contract
 
 HOUR = timedelta(hours=1)
 JANUARY = [date(2024, 1, day) for day in range(1, 32)]
@@ -242,45 +242,18 @@ def test_only_exchanges_have_a_calendar(tx):
         queries.load_calendar(tx, "NASDAQ", GOOD)
 
 
-def make_slow(conn) -> None:
-    """Let every row of a calendar take a while."""
-    conn.execute(
-        """
-        create function public.dawdle() returns trigger language plpgsql as $$
-        begin
-            perform pg_sleep(0.2);
-            return new;
-        end $$
-        """
-    )
-    conn.execute(
-        """
-        create trigger dawdle before insert or update on timemodel.session_calendar
-        for each row execute function public.dawdle()
-        """
-    )
-
-
-def wait_for_sleep(conn, pid: int) -> None:
-    for _ in range(600):
-        if conn.execute(
-            "select from pg_stat_activity as a where a.pid = %s and a.wait_event = 'PgSleep'",
-            (pid,),
-        ).rowcount:
-            return
-        time.sleep(0.02)
-    raise AssertionError("the refresh never came to its first row")
+SLOWLY = "insert or update on timemodel.session_calendar for each row"
 
 
 def test_a_killed_refresh_loses_nothing_and_the_next_ends_the_same(own_db, autocommit):
     conn = autocommit(own_db)
     old, new = schedule(JANUARY[:12]), schedule(JANUARY[4:], early={JANUARY[7]})
     queries.load_calendar(conn, "EQUITY", old)
-    make_slow(conn)
+    contract.slow_down(conn, SLOWLY, 0.2)
     victim = autocommit(own_db)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(queries.load_calendar, victim, "EQUITY", new)
-        wait_for_sleep(conn, victim.info.backend_pid)
+        contract.wait_for_sleep(conn, victim.info.backend_pid)
         conn.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,))
         with pytest.raises(psycopg.OperationalError):
             run.result()
@@ -293,7 +266,7 @@ def test_a_killed_refresh_loses_nothing_and_the_next_ends_the_same(own_db, autoc
 def test_two_refreshes_at_once_follow_each_other(own_db, autocommit):
     conn = autocommit(own_db)
     given_ = schedule(JANUARY[:6])
-    make_slow(conn)
+    contract.slow_down(conn, SLOWLY, 0.2)
     one, two = autocommit(own_db), autocommit(own_db)
     with ThreadPoolExecutor(2) as pool:
         done = [pool.submit(queries.load_calendar, each, "EQUITY", given_) for each in (one, two)]

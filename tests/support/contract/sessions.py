@@ -193,6 +193,20 @@ def held(conn: psycopg.Connection, computation: Computation) -> Iterator[None]:
         conn.execute("select pg_advisory_unlock(%s)", (HELD,))
 
 
+def slow_down(conn: psycopg.Connection, rows: str, seconds: float) -> None:
+    """Hold rows up by a trigger, ``dawdle``: ``insert on its_table for each row when (...)``."""
+    conn.execute(
+        f"""
+        create function public.dawdle() returns trigger language plpgsql as $$
+        begin
+            perform pg_sleep({seconds});
+            return new;
+        end $$
+        """
+    )
+    conn.execute(f"create trigger dawdle before {rows} execute function public.dawdle()")
+
+
 def wait_for_sleep(
     conn: psycopg.Connection, pid: int, step: str = "", *, event: str = "PgSleep"
 ) -> None:

@@ -4,103 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from ta_lab2 import cli
-from ta_lab2.settings import settings
-from tests.support import binance, prices
-
-#: Candles of the server: 40 whole ones and the one that forms.
-DAYS = 40
-NEW = ("--asset-id", "1", "--slug", "bitcoin")
-
-
-def today() -> date:
-    return datetime.now(UTC).date()
-
-
-def back(days: int) -> date:
-    return today() - timedelta(days=days)
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with binance.serving() as server:
-        server.trade(back(DAYS), today())
-        server.most = 15
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch):
-    """Let no time pass, and return how long each pause would have been."""
-    slept = []
-    monkeypatch.setattr(time, "sleep", slept.append)
-    return slept
-
-
-@pytest.fixture(autouse=True)
-def database(own_db, monkeypatch):
-    """Let the settings mean this test's database."""
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", own_db)
-    monkeypatch.setenv("COLUMNS", "80")
-    settings.cache_clear()
-    yield own_db
-    settings.cache_clear()
-
-
-@pytest.fixture
-def ingest(server, capsys):
-    """What runs the command: exit status, standard output, standard error."""
-
-    def run(*words, market="BTC/USDT"):
-        capsys.readouterr()
-        status = cli.run(["ingest", "ccxt", "binance", market, "--url", server.url, *words])
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return status, said.out, said.err
-
-    return run
-
-
-def rows(conninfo, statement, *values):
-    with psycopg.connect(conninfo) as conn:
-        return conn.execute(statement, values).fetchall()
-
-
-def stored(conninfo, asset=1) -> list[date]:
-    """The days that have a candle."""
-    return [
-        day
-        for (day,) in rows(
-            conninfo,
-            "select (p.ts at time zone 'UTC')::date from bars.cmc_price_histories7 as p"
-            " where p.id = %s order by p.ts",
-            asset,
-        )
-    ]
-
-
-def whole() -> list[date]:
-    """The days that the server has whole candles of."""
-    return [back(days) for days in range(DAYS, 0, -1)]
-
-
-def counts(loaded=0, unchanged=0, revised=0, rejected=0, forming=0, other=0):
-    return (
-        f"{loaded:,} loaded, {unchanged:,} unchanged, {revised:,} revised, {rejected:,} rejected,"
-        f" {forming:,} forming, {other:,} other source\n"
-    )
+from tests.support import binance
+from tests.support.fetched import DAYS, NEW, back, counts, rows, stored, today, whole
 
 
 def test_the_whole_history_is_loaded_page_by_page_without_the_forming_candle(
@@ -279,10 +194,8 @@ def test_a_database_that_goes_away_leaves_what_was_stored(ingest, server, databa
     assert stored(database) == whole()
 
 
-def test_the_apps_role_may_do_all_of_it(ingest, server, database, monkeypatch):
-    url = make_conninfo(database, options="-c role=ta_lab2_app")
-    monkeypatch.setenv("TA_LAB2_DATABASE_URL", url)
-    settings.cache_clear()
+def test_the_apps_role_may_do_all_of_it(ingest, server, database, means):
+    means(make_conninfo(database, options="-c role=ta_lab2_app"))
     assert ingest(*NEW)[0] == 0
     assert ingest("--again")[0] == 0
 
@@ -333,111 +246,6 @@ def test_a_load_is_taken_back_and_read_again(ingest, server, database, capsys):
     assert out.endswith(counts(loaded=DAYS, forming=1))
 
 
-def test_another_sources_candles_are_compared_extended_or_switched(
-    ingest, server, database, tmp_path, capsys
-):
-    day = back(DAYS - 1)
-    prices.daily(tmp_path, f"{day},BTC,1,3,0.5,2,10")
-    assert cli.run(["ingest", str(tmp_path)]) == 0
-    status, out, err = ingest()
-    assert status == 0
-    assert out.endswith(counts(forming=1, other=DAYS))
-    assert "come from coinmarketcap, these are binance's" in err
-    _, out, _ = ingest("--extend")
-    assert out.endswith(counts(loaded=DAYS - 1, forming=1, other=1))
-    server.asked.clear()
-    # What it stored of this source is where the next one goes on.
-    ingest("--extend")
-    assert server.starts() == [str(back(5))]
-    _, out, _ = ingest("--switch", "--again")
-    # Volumes too: what was added to coinmarketcap's candles got none.
-    assert out.endswith(counts(revised=DAYS, forming=1))
-    assert rows(database, "select source from bars.price_state") == [("binance",)]
-    assert stored(database) == whole()
-
-
-def test_a_ticker_that_one_asset_has_needs_no_id(ingest, server, database):
-    with psycopg.connect(database) as conn:
-        conn.execute("insert into bars.dim_assets (id, symbol, slug) values (7, 'btc', 'bitcoin')")
-    status, out, _ = ingest()
-    assert status == 0
-    assert "asset 7 bitcoin" in out
-    assert rows(database, "select symbol from bars.dim_assets") == [("btc",)]
-
-
-def test_a_ticker_that_two_assets_have_needs_the_id_once(ingest, server, database):
-    with psycopg.connect(database) as conn:
-        conn.execute(
-            "insert into bars.dim_assets (id, symbol, slug)"
-            " values (7, 'BTC', 'bitcoin'), (8, 'BTC', 'other')"
-        )
-    status, _, err = ingest()
-    assert status == 2
-    assert "could be asset 7 (bitcoin) or 8 (other)" in err
-    assert ingest("--asset-id", "7")[0] == 0
-    assert ingest()[0] == 0
-    assert stored(database, 8) == []
-
-
-def test_another_market_of_the_asset_needs_a_switch(ingest, server, database):
-    ingest(*NEW)
-    server.symbols.append(binance.symbol("BTC", "USDC"))
-    before = stored(database)
-    status, _, err = ingest("--asset-id", "1", market="BTC/USDC")
-    assert status == 2
-    assert f"asset 1 has candles of ccxt:binance:BTC/USDT via {server.url}" in err
-    assert "--switch" in err
-    assert stored(database) == before
-    assert ingest("--asset-id", "1", "--switch", market="BTC/USDC")[0] == 0
-
-
-def test_what_cannot_be_meant_is_one_sentence_and_loads_nothing(ingest, database):
-    with psycopg.connect(database) as conn:
-        conn.execute("insert into bars.dim_assets (id, symbol, slug) values (9, 'R', 'right')")
-    for words, said in (
-        ((), "no asset is called BTC"),
-        (("--asset-id", "1"), "there is no asset 1 yet, so it needs a name"),
-        (("--asset-id", "1", "--slug", "Bit Coin"), "Bit Coin is no slug"),
-        (("--asset-id", "1", "--slug", "right"), "asset 1 is not right"),
-        (("--asset-id", "9", "--slug", "wrong"), "asset 9 is right, not wrong"),
-        ((*NEW, "--since", "yesterday"), "--since yesterday is no date"),
-        ((*NEW, "--since", "20200101"), "--since 20200101 is no date"),
-        ((*NEW, "--since", "2020-02-30"), "--since 2020-02-30 is no date"),
-        ((*NEW, "--since", "2999-01-01"), "--since 2999-01-01 lies in the future"),
-        ((*NEW, "--extend", "--switch"), "--extend and --switch exclude each other"),
-        ((*NEW, "--source", "binanc"), "there is no source binanc"),
-        ((*NEW, "--source", "coinmarketcap"), "the volumes of coinmarketcap count US dollars"),
-    ):
-        status, out, err = ingest(*words)
-        assert (status, out) == (2, ""), words
-        assert f"error: {said}" in err
-    status, _, err = ingest("--asset-id", "0")
-    assert status == 2
-    for table in ("loads", "price_staging", "cmc_price_histories7"):
-        assert rows(database, f"select count(*) from bars.{table}") == [(0,)]
-
-
-def test_an_exchange_without_a_candle_says_so(ingest, server, database):
-    server.candles.clear()
-    status, _, err = ingest(*NEW)
-    assert status == 2
-    assert "error: binance BTC/USDT: the exchange has no candle\n" in err
-    status, _, err = ingest(*NEW, "--since", str(back(3)))
-    assert status == 2
-    assert rows(database, "select count(*) from bars.dim_assets") == [(0,)]
-    assert f"no candle from {back(3)} on" in err
-
-
-def test_clocks_that_differ_are_refused(ingest, server, database):
-    for hours in (-3, 3):
-        server.clock_is_off = timedelta(hours=hours)
-        status, _, err = ingest(*NEW)
-        assert status == 2
-        assert "error: binance says it is" in err
-        assert "the database says" in err
-    assert stored(database) == []
-
-
 def test_a_candle_that_begins_just_after_the_databases_now_is_no_reject(ingest, server, database):
     server.set(today() + timedelta(days=1))
     status, out, _ = ingest(*NEW)
@@ -453,67 +261,3 @@ def test_a_candle_of_a_later_year_is_rejected_and_hides_nothing(ingest, server, 
     assert status == 0
     assert out.endswith(counts(loaded=DAYS - 1, rejected=1, forming=1))
     assert "2999-01-01: future date" in err
-
-
-def hours(conninfo) -> list[tuple[datetime, float]]:
-    return rows(
-        conninfo,
-        "select c.ts, c.close from bars.intraday_candles as c"
-        " where c.id = 1 and c.resolution = '1 hour' order by c.ts",
-    )
-
-
-def test_hourly_candles_are_loaded_beside_the_daily_ones_and_go_on_where_they_ended(
-    ingest, server, database
-):
-    server.trade_hours(back(3), 48)
-    status, out, err = ingest(*NEW, "--timeframe", "1h", "--since", str(back(3)))
-    assert status == 0, err
-    assert out.endswith(counts(loaded=48))
-    assert [start for start, _ in hours(database)] == [
-        datetime.combine(back(3), datetime.min.time(), UTC) + timedelta(hours=n) for n in range(48)
-    ]
-    begun = int(datetime.now(UTC).timestamp()) // 3600 * binance.HOUR
-    for start in range(binance.milliseconds(back(1)), begun + 1, binance.HOUR):
-        server.set_hour(start)
-    asked = len(server.asked)
-    status, out, err = ingest("--timeframe", "1h")
-    assert status == 0, err
-    new = (begun - binance.milliseconds(back(1))) // binance.HOUR
-    # The last five are read again; the one that began last forms.
-    assert out.endswith(counts(loaded=new, unchanged=5, forming=1))
-    assert f"stored to {back(2)} 23:00" in err
-    since = [
-        int(given["startTime"]) for _, _, given in server.asked[asked:] if "startTime" in given
-    ]
-    assert min(since) == binance.milliseconds(back(1)) - 5 * binance.HOUR
-    assert rows(database, "select s.source from bars.intraday_state as s") == [("binance",)]
-
-    status, out, _ = ingest("--since", str(back(4)))
-    assert out.endswith(counts(loaded=4, forming=1)), "the daily series begins by itself"
-    assert len(hours(database)) == 48 + new
-    assert len(stored(database)) == 4
-
-
-def test_a_first_load_of_short_candles_says_where_to_begin(ingest, server):
-    server.trade_hours(back(3), 48)
-    status, _, err = ingest(*NEW, "--timeframe", "1h")
-    assert status == 2
-    assert "--since" in err
-    assert not any(path.endswith("/klines") for _, path, _ in server.asked)
-
-
-def test_a_length_that_is_not_kept_is_refused_before_anybody_is_asked(ingest, server):
-    status, _, err = ingest(*NEW, "--timeframe", "4h")
-    assert status == 2
-    assert "1d, 1h, 30m" in err
-    assert server.asked == []
-
-
-def test_a_load_of_hourly_candles_is_taken_back(ingest, server, database):
-    server.trade_hours(back(3), 10)
-    _, _, err = ingest(*NEW, "--timeframe", "1h", "--since", str(back(3)))
-    load = re.search(r"--undo (\S+)", err)[1]
-    assert cli.run(["ingest", "--undo", load]) == 0
-    assert hours(database) == []
-    assert rows(database, "select s.source from bars.intraday_state as s") == [(None,)]
