@@ -141,7 +141,7 @@ declare
     v_message      text;
     v_rows         bigint := 0;
     v_done         integer := 0;
-    v_left         integer[] := '{}';
+    v_left         integer[] := array[]::integer[];
     v_failed       integer := 0;
     v_status       text;
     v_told         integer := 0;
@@ -261,7 +261,7 @@ begin
     );
     commit;
 
-    if v_left <> '{}' then
+    if cardinality(v_left) > 0 then
         raise notice '%: % assets left to another session', p_verb, cardinality(v_left);
     end if;
     -- What another session has or had in hand says whether it is all of them: of sessions that share
