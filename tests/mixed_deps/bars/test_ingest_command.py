@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import psycopg
 import pytest
 
@@ -82,7 +80,7 @@ def test_a_file_that_changes_while_it_is_loaded_is_not_in(tmp_path, database, ho
         with path.open("a") as file:
             file.write("2020-01-02,BTC,1,3,0.5,2,10\n")
     else:
-        os.replace(prices.daily(tmp_path / "new", GOOD), path)
+        prices.daily(tmp_path / "new", GOOD).replace(path)
     with (
         psycopg.connect(database) as conn,
         pytest.raises(Refused, match="changed while it was being loaded"),

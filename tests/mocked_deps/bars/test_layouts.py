@@ -124,9 +124,7 @@ def test_a_header_without_a_column_says_which(tmp_path, first_line, lacking):
         (prices.EXPORT.replace(";", ","), '","', "cmc-export"),
     ],
 )
-def test_a_header_with_another_delimiter_says_how_it_is_read(
-    tmp_path, first_line, delimiter, name
-):
+def test_a_header_with_another_delimiter_says_how_it_is_read(tmp_path, first_line, delimiter, name):
     with pytest.raises(Refused) as refused:
         formats.recognise(prices.write(tmp_path, "1_bitcoin.csv", [first_line, "x"]))
     assert f"It is {name} but for its delimiter" in refused.value.hint
