@@ -86,6 +86,13 @@ def test_a_refresh_stores_the_same_bits_under_any_settings(capsys, database):
     assert stored(database) == plain
 
 
+def test_the_machinery_of_a_backtest_is_the_same_under_any_settings(database):
+    options = " ".join(f"-c {option}" for option in OPTIONS)
+    with psycopg.connect(database) as plain, psycopg.connect(database, options=options) as other:
+        statement = "select m.machinery, encode(m.digest, 'hex') from backtest.machinery() as m"
+        assert other.execute(statement).fetchone() == plain.execute(statement).fetchone()
+
+
 def test_a_file_is_loaded_the_same_under_any_settings(capsys, database, monkeypatch, tmp_path):
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
