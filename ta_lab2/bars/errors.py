@@ -81,6 +81,12 @@ class SessionStands(DatabaseRaised, sqlstate="TA212"):
     exit_code = 2
 
 
+class NameCannotBeShown(DatabaseRaised, sqlstate="TA213"):
+    """A ticker or a slug is empty, too long or has what cannot be shown."""
+
+    exit_code = 2
+
+
 class CalendarEndsBeforeBar(DatabaseRaised, sqlstate="TA231"):
     """An unfinished bar ends later than the sessions that are known."""
 

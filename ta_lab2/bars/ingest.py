@@ -118,6 +118,17 @@ def source_of(file: PriceFile) -> str:
     return file.source
 
 
+def refuse_without_lines(files: Sequence[PriceFile]) -> None:
+    """Refuse files that have a header and nothing below it, all of them at once."""
+    empty = [file.path for file in files if next(file.lines(), None) is None]
+    if empty:
+        raise Refused(
+            f"{empty[0]} has a header and no line below it"
+            + (f", and so have {len(empty) - 1} more files" if empty[1:] else ""),
+            "Fetch it again, or leave it out; nothing was loaded.",
+        )
+
+
 def refuse_other_days(conn: Connection, file: PriceFile) -> None:
     """Refuse a file whose days are no UTC days, unless its asset's market opens and closes."""
     if file.within and queries.is_always_open(conn, file.asset_id, file.session):
@@ -170,6 +181,12 @@ def load(
             switch=switch,
             resolution=file.resolution,
         )
+        # What was looked at, what was hashed and what was loaded have to be one.
+        if file.stored.state() != file.state:
+            raise Refused(
+                f"{file.path} changed while it was being loaded",
+                "Nothing of it is in; load it again when it is written to its end.",
+            )
         return Loaded(number, file, slug, queries.symbol(conn, file.asset_id), source, counts)
 
 
@@ -201,6 +218,10 @@ def _expand(name: str) -> list[Path]:
     A folder gives its own files first, then those of its folders, one level deep, by name.
     """
     path = Path(name).expanduser()
+    if name == "-" and not path.exists():
+        raise Refused(
+            "prices cannot come from standard input", "Each file is read twice: save them as one."
+        )
     try:
         if path.is_dir():
             folders = [path, *sorted(each for each in path.iterdir() if _is_folder(each))]

@@ -29,11 +29,14 @@ def asset_id(conn: Connection, word: str) -> int:
             select a.id, a.slug
             from published.dim_assets as a
             where lower(%(word)s) in (lower(a.symbol), a.slug, a.id::text)
-            order by a.id
+            -- An id means its asset, whatever others are called.
+            order by a.id::text = %(word)s desc, a.id
             """,
             {"word": word},
         ).fetchall()
     match found:
+        case [one, *_] if str(one.id) == word:
+            return one.id
         case [one]:
             return one.id
         case []:

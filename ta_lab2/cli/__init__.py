@@ -40,6 +40,10 @@ from ta_lab2.errors import DatabaseRaised, TaLabError
 
 INTERRUPTED = 130
 
+#: What a session reads and writes times and text as, whatever the user's, the role's or the
+#: database's settings are: a day is a day in UTC. libpq takes these before PGOPTIONS.
+_SESSION: Final = {"PGTZ": "UTC", "PGDATESTYLE": "ISO", "PGCLIENTENCODING": "UTF8"}
+
 db.app.command("doctor")(doctor.doctor)
 prices = groups.with_default(ingest.ingest)
 prices.command("ccxt")(ingest_ccxt.ccxt)
@@ -98,6 +102,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback has answered already
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
     ] = False,
@@ -106,6 +111,9 @@ def options(
     ] = False,
 ) -> None:
     """Options that every command shares."""
+    # psql, under db, is the user's own session.
+    if context.invoked_subcommand != "db":
+        os.environ.update(_SESSION)
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, stream=sys.stderr)
 
 

@@ -45,7 +45,7 @@ def list_() -> None:
             name,
             justify="right" if name in {"id", "candles"} else "left",
             overflow="fold",
-            no_wrap=name not in {"name", "source"},
+            no_wrap=name not in {"symbol", "name", "source"},
         )
     for each in found:
         table.add_row(

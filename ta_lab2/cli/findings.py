@@ -64,8 +64,9 @@ def table(found: Sequence[queries.Finding]) -> Table:
     made = Table(
         box=None, padding=(0, 1, 0, 0), pad_edge=False, title="Findings", title_justify="left"
     )
-    for name in ("severity", "rule", "asset"):
+    for name in ("severity", "rule"):
         made.add_column(name, no_wrap=True)
+    made.add_column("asset", overflow="fold")
     made.add_column("times", justify="right", no_wrap=True)
     for name in ("first", "last"):
         made.add_column(name, no_wrap=True)

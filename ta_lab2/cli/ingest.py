@@ -129,6 +129,7 @@ def _load(found: Sequence[PriceFile], *, extend: bool, switch: bool) -> None:
     """Load files one after the other, and say what became of their lines and what comes next."""
     for file in found:
         prices.source_of(file)
+    prices.refuse_without_lines(found)
     done: list[prices.Loaded] = []
     with psycopg.connect(app_conninfo(), application_name="ta-lab2 ingest") as conn:
         # Of its own, so that each load is one too.
@@ -161,7 +162,10 @@ def _word(option: str, said: str | None, *, lower: bool = False) -> str | None:
         return None
     word = said.strip()
     if not word or not word.isprintable() or len(word) > 100:
-        raise Refused(f"{option} has to be a name")
+        raise Refused(
+            f"{option} has to be a name",
+            "A name has 1 to 100 letters, all of which can be shown.",
+        )
     return word.lower() if lower else word
 
 
@@ -207,8 +211,8 @@ def _table(done: Sequence[prices.Loaded]) -> Table:
     """Return what became of each file's lines, and of all of them."""
     table = Table(box=box.SIMPLE_HEAD, show_footer=len(done) > 1, padding=0)
     table.add_column("id", footer="all", justify="right", no_wrap=True)
-    table.add_column("symbol", no_wrap=True)
-    # The one that gives way on a narrow terminal.
+    # The ones that give way on a narrow terminal.
+    table.add_column("symbol", overflow="fold")
     table.add_column("name", overflow="fold")
     names = ("loaded", "unchanged", "revised", "rejected", "forming", "other_source")
     columns = {name: [getattr(each.counts, name) for each in done] for name in names}

@@ -14,6 +14,8 @@ create or replace function backtest.machinery(out machinery jsonb, out digest by
 language plpython3u
 stable parallel unsafe
 set search_path = pg_catalog, pg_temp
+-- The names of arguments' types are part of what is digested.
+set quote_all_identifiers = off
 as $$
 ROUTINES = """
     from pg_proc as p

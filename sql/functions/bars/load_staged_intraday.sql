@@ -11,7 +11,7 @@
 --
 -- requires: functions/bars/staged_lines.sql, functions/bars/candle_fault.sql
 -- requires: functions/bars/prices_differ.sql, functions/bars/line_verdict.sql
--- requires: functions/bars/begin_load.sql, functions/bars/end_load.sql
+-- requires: functions/bars/begin_load.sql, functions/bars/end_load.sql, functions/bars/is_name.sql
 
 create or replace function bars._switch_intraday_source(
     p_id integer,
@@ -94,7 +94,7 @@ begin
         select l.ticker
         into v_symbol
         from bars.staged_lines(p_load) as l
-        where l.ticker <> ''
+        where bars.is_name(l.ticker)
         order by l.line
         limit 1;
         update bars.dim_assets as a
@@ -118,6 +118,7 @@ begin
                 when c.ts is null and c.day = '' then 'time missing'
                 when c.ts is null then 'time unparsable'
                 when c.ts > p_at then 'future time'
+                when c.ts < '1900-01-01 00:00+00' then 'time before 1900'
                 when date_bin(p_resolution, c.ts, '2000-01-01 00:00+00') <> c.ts
                     then 'time is no begin of a candle'
                 -- CoinMarketCap's id of the US dollar.

@@ -9,7 +9,7 @@
 -- An asset's candles come from one source, the first loaded. Lines of another are compared with
 -- them and counted; p_extend stores those whose session has no candle, p_switch makes it the source.
 -- ts is the last millisecond of the line's session: the UTC day for what is always open, up to the
--- close for an exchange. There a date means the session of that date, and so does its midnight in
+-- close for an exchange. A date before 1900 is rejected. There a date means the session of that date, and so does its midnight in
 -- UTC, which is how a date reads as a moment; any other moment means the session under way, or
 -- between sessions the date on the exchange's clock. A date up to today that its calendar does not
 -- cover is an error. p_session is the session of an asset that has no candles yet; null: CRYPTO
@@ -19,7 +19,7 @@
 -- requires: functions/timemodel/market_date.sql, functions/bars/refuse_to_reclassify.sql
 -- requires: functions/bars/staged_lines.sql, functions/bars/candle_fault.sql
 -- requires: functions/bars/prices_differ.sql, functions/bars/line_verdict.sql
--- requires: functions/bars/begin_load.sql, functions/bars/end_load.sql
+-- requires: functions/bars/begin_load.sql, functions/bars/end_load.sql, functions/bars/is_name.sql
 
 create or replace function bars._name_sessions(p_load uuid, p_session timemodel.dim_sessions)
 returns void
@@ -97,7 +97,7 @@ begin
         -- Keeps the text from being read once for each use of the date.
         offset 0
     ) as d
-    where d.day <= p_today;
+    where d.day between '1900-01-01' and p_today;
     if v_first is not null then
         perform timemodel.is_24_7(p_session.session_id, v_first, v_last);
     end if;
@@ -132,6 +132,7 @@ begin
     set symbol = v_symbol
     where a.id = p_id
       and a.symbol <> v_symbol
+      and bars.is_name(v_symbol)
       -- Tickers change; an older file must not bring the old one back.
       and (a.symbol = a.slug or p_last is null or p_last <= v_as_of);
 end
@@ -279,6 +280,8 @@ begin
                         when c.session_date is null and c.day = '' then 'date missing'
                         when c.session_date is null then 'date unparsable'
                         when c.session_date > v_today then 'future date'
+                        -- A clock that was never set says the year 1 or such; millions of sessions would follow.
+                        when c.session_date < '1900-01-01' then 'date before 1900'
                         when not v_session.is_24_7 and k.session_date is null then 'not a session'
                         -- CoinMarketCap's id of the US dollar.
                         when c.quote <> '2781' then 'not in US dollars'

@@ -6,7 +6,7 @@
 -- is changed but a ticker that nobody has given yet, and its session while it has no candles;
 -- whatever contradicts it is an error.
 --
--- requires: functions/bars/begin_load.sql
+-- requires: functions/bars/begin_load.sql, functions/bars/is_name.sql
 
 create or replace function bars.register_asset(
     p_id integer,
@@ -32,6 +32,10 @@ begin
                   detail = format('Of %s that are known.', (select count(*) from bars.dim_assets)),
                   hint = 'A new one needs a name: --slug, --symbol, or a file called <id>_<slug>.csv.';
     end if;
+    if v_known.id is null then
+        perform bars._check_name(v_slug);
+    end if;
+    perform bars._check_name(p_symbol);
     perform bars._register_asset(p_id, v_slug, p_session_id);
     if p_symbol <> v_known.symbol and v_known.symbol <> v_known.slug then
         raise exception 'the symbol of asset % is %, not %', p_id, v_known.symbol, p_symbol

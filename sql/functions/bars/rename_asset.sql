@@ -3,6 +3,8 @@
 --     select bars.rename_asset(3890, p_symbol => 'POL');
 --
 -- Null leaves a name as it is. A file with a newer ticker changes the ticker again.
+--
+-- requires: functions/bars/is_name.sql
 
 create or replace function bars.rename_asset(p_id integer, p_symbol text, p_slug text)
 returns void
@@ -12,6 +14,8 @@ as $$
 declare
     v_other integer;
 begin
+    perform bars._check_name(p_symbol);
+    perform bars._check_name(p_slug);
     select a.id into v_other from bars.dim_assets as a where a.slug = p_slug and a.id <> p_id;
     if found then
         raise exception 'the slug % is taken', p_slug

@@ -7,13 +7,15 @@
 -- quotes nor a wrong number of cells. Any other row is one line in its cells, or with its fault.
 
 -- Looking before reading reads a text twice. Of a load nearly every text is a number: who trusts it
--- gets an error of class 22 where one isn't, and reads again without trust.
+-- gets an error of class 22 where one isn't, and reads again without trust. What is written in
+-- hexadecimal is none, though PostgreSQL would take it: no exchange gives a price so.
 create or replace function bars._number(p_text text, p_trusts boolean)
 returns double precision
 language sql
 stable parallel safe
 as $$
 select case
+    when p_text like any (array['0x%', '0X%', '+0x%', '+0X%']) then null
     when p_trusts or pg_input_is_valid(p_text, 'double precision')
     then nullif(p_text, '')::double precision
 end
@@ -38,9 +40,10 @@ returns timestamptz
 language sql
 stable parallel safe
 as $$
--- The pattern keeps out what a timestamp also understands: now, infinity, 1/2/2020.
+-- The pattern keeps out what a timestamp also understands: now, infinity, 1/2/2020, and the ends of
+-- a day that are the begin of the next, 24:00 and 23:59:60.
 select case
-    when p_text ~ '^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?(Z|\+00:00)?$'
+    when p_text ~ '^\d{4}-\d{2}-\d{2}([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?)?(Z|\+00:00)?$'
         and pg_input_is_valid(left(p_text, 10), 'date')
         and pg_input_is_valid(regexp_replace(p_text, '(Z|\+00:00)$', ''), 'timestamp')
     then regexp_replace(p_text, '(Z|\+00:00)$', '')::timestamp at time zone 'UTC'

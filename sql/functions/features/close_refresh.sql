@@ -6,7 +6,8 @@
 -- a trace under the run's and its metrics; one where nothing was to do is only counted in the
 -- run's. Those that were worked out together have the times of all of them, and seconds an even
 -- share. An asset that fails leaves one alert per SQLSTATE, which repeats count up and its next
--- success resolves. The end of an abandoned run is that of the last asset that it committed.
+-- success resolves. A run has failed when all of its assets did and none that it left to other
+-- sessions stands better, as p_metadata says in left_not_failed. The end of an abandoned run is that of the last asset that it committed.
 --
 -- requires: functions/observability/record_metric.sql
 -- requires: functions/observability/record_alert.sql, functions/observability/resolve_alert.sql
@@ -192,7 +193,7 @@ begin
     v_status := case
         when p_abandoned then 'abandoned'
         when v_failed = 0 then 'done'
-        when v_failed < v_assets then 'partial'
+        when v_failed < v_assets or coalesce((p_metadata ->> 'left_not_failed')::integer, 0) > 0 then 'partial'
         else 'failed'
     end;
     perform observability.end_run(p_run_id, v_status, v_counts || p_metadata, v_ended);

@@ -24,8 +24,8 @@ if "plan" not in SD:
     SD["plan"] = plpy.prepare(
         "select format('%I.%I', t.schema_name, t.table_name) as name"
         " from pg_class as c"
-        " join ta_meta.table_class as t"
-        " on t.schema_name = c.relnamespace::regnamespace::text and t.table_name = c.relname"
+        " join pg_namespace as n on n.oid = c.relnamespace"
+        " join ta_meta.table_class as t on t.schema_name = n.nspname and t.table_name = c.relname"
         " where c.oid = $1::regclass"
         " and t.time_column is null and (t.class = 'asset'"
         " and (t.schema_name in ('features', 'regimes', 'signals') or t.table_name = 'cmc_price_bars_multi_tf')"

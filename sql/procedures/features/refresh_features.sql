@@ -141,8 +141,9 @@ declare
     v_message      text;
     v_rows         bigint := 0;
     v_done         integer := 0;
-    v_other        integer := 0;
+    v_left         integer[] := array[]::integer[];
     v_failed       integer := 0;
+    v_status       text;
     v_told         integer := 0;
     v_told_at      timestamptz := v_started;
     v_finding      record;
@@ -195,7 +196,9 @@ begin
             order by s.id
             for update skip locked
         ) as l;
-        v_other := v_other + cardinality(v_batch) - cardinality(v_mine);
+        v_left := v_left || array(
+            select b.id from unnest(v_batch) as b (id) where b.id <> all (v_mine)
+        );
         v_singly := v_mine;
         if cardinality(v_mine) > 1 then
             begin
@@ -226,9 +229,9 @@ begin
         end loop;
         commit;
         v_done := v_done + cardinality(v_mine);
-        if clock_timestamp() > v_told_at + interval '1 second' or v_done + v_other = cardinality(v_ids) then
+        if clock_timestamp() > v_told_at + interval '1 second' or v_done + cardinality(v_left) = cardinality(v_ids) then
             raise notice '%: % more assets done, % of %, % rows, % s',
-                p_verb, v_done - v_told, v_done + v_other, cardinality(v_ids), v_rows,
+                p_verb, v_done - v_told, v_done + cardinality(v_left), cardinality(v_ids), v_rows,
                 round(extract(epoch from clock_timestamp() - v_started), 1);
             v_told := v_done;
             v_told_at := clock_timestamp();
@@ -243,13 +246,27 @@ begin
             v_finding.rule, v_finding.appeared, v_finding.ended;
     end loop;
     commit;
-    perform features.close_refresh(v_run, p_metadata => jsonb_build_object('left_to_others', v_other));
+    v_status := features.close_refresh(
+        v_run,
+        p_metadata => jsonb_build_object(
+            'left_to_others', cardinality(v_left),
+            'left_not_failed', (
+                select count(*)
+                from features.refresh_state as s
+                where s.id = any (v_left)
+                  and s.verb = p_verb
+                  and (s.failed_at is null or s.failed_at < v_started)
+            )
+        )
+    );
     commit;
 
-    if v_other > 0 then
-        raise notice '%: % assets left to another session', p_verb, v_other;
+    if cardinality(v_left) > 0 then
+        raise notice '%: % assets left to another session', p_verb, cardinality(v_left);
     end if;
-    if v_failed > 0 and v_failed = v_done then
+    -- What another session has or had in hand says whether it is all of them: of sessions that share
+    -- the work one may meet nothing but the asset that always fails.
+    if v_status = 'failed' then
         raise exception '% failed for every asset', p_verb
             using errcode = 'TA401',
                   detail = format('%s assets tried, none succeeded.', v_done),

@@ -70,6 +70,8 @@ class PriceFile:
     """A file whose asset and layout are known."""
 
     stored: Stored
+    #: What tells this version of it from a later one.
+    state: tuple[int, int, int]
     format: Format
     asset_id: int
     slug: str | None
@@ -217,6 +219,7 @@ def recognise(path: Path, wanted: Wanted = UNSAID, *, member: str = "") -> Price
     """Return a file with its asset and layout; refuse one that has none, saying what is known."""
     stored = Stored(path.absolute(), member)
     is_parquet = stored.is_parquet()
+    state = stored.state()
     if is_parquet:
         parquet.verify(stored.path)
         found = _of_names(stored, wanted, parquet.header(stored.path), is_parquet=True)
@@ -226,6 +229,7 @@ def recognise(path: Path, wanted: Wanted = UNSAID, *, member: str = "") -> Price
     asset_id, slug = _asset(stored, wanted)
     file = PriceFile(
         stored=stored,
+        state=state,
         # Of a candle that is no day, a midnight is a moment like any other.
         format=replace(found, has_local_dates=found.has_local_dates and not wanted.intraday),
         asset_id=asset_id,
@@ -266,7 +270,7 @@ def _of_text(stored: Stored, wanted: Wanted) -> Format:
                 found = layout.match_bare(names)
             if found:
                 return found
-    raise _unknown(stored, wanted, printable(head[0].text))
+    raise _unknown(stored, wanted, [line.text for line in head])
 
 
 def _of_names(stored: Stored, wanted: Wanted, names: Sequence[str], *, is_parquet: bool) -> Format:
@@ -277,17 +281,28 @@ def _of_names(stored: Stored, wanted: Wanted, names: Sequence[str], *, is_parque
         found = layout.match(names, above=0, ordered=not is_parquet)
         if found:
             return found
-    raise _unknown(stored, wanted, printable(",".join(names)))
+    raise _unknown(stored, wanted, [",".join(names)])
 
 
 def _layouts(wanted: Wanted) -> Sequence[Layout]:
     return [wanted.layout] if isinstance(wanted.layout, Layout) else LAYOUTS
 
 
-def _unknown(stored: Stored, wanted: Wanted, first: str) -> Refused:
+def _unknown(stored: Stored, wanted: Wanted, lines: Sequence[str]) -> Refused:
     """Return the error for a file without a known header: what it lacks, and what is known."""
     layouts = _layouts(wanted)
-    near = (_compared(layout, first) for layout in layouts)
+    first = printable(lines[0])
+    if "\r" in lines[0].rstrip("\r"):
+        return Refused(
+            f"{stored.name}: its lines end in CR alone",
+            "Save it with lines that end in LF or CRLF.",
+        )
+    near = [_otherwise_split(layout, lines[0]) for layout in layouts]
+    if not any(near):
+        near = [
+            _compared(layout, [printable(line) for line in lines[: 1 + layout.has_remark]])
+            for layout in layouts
+        ]
     hint = "--format and --mapping say how a file is read. Known are\n  " + "\n  ".join(
         f"{layout.name}: {layout.headers[0]}" for layout in layouts
     )
@@ -295,9 +310,27 @@ def _unknown(stored: Stored, wanted: Wanted, first: str) -> Refused:
     return Refused(f"{stored.name}: its first line is no header that is known: {first[:200]}", hint)
 
 
-def _compared(layout: Layout, first: str) -> str | None:
-    """Return what a first line lacks to be a layout's header, None if that is far from it."""
-    missing, spare = layout.differs([name.strip(' "') for name in first.split(layout.delimiter)])
+def _otherwise_split(layout: Layout, first: str) -> str | None:
+    """Return with what a layout's header is split that another delimiter would make it, or None."""
+    for delimiter, name in ((",", ","), (";", ";"), ("\t", "\\t"), ("|", "|")):
+        names = [name.strip(' "') for name in first.split(delimiter)]
+        if delimiter != layout.delimiter and layout.match(names, above=0):
+            return (
+                f"It is {layout.name} but for its delimiter: a --mapping with"
+                f' delimiter = "{name}" reads it, if its numbers have a decimal point'
+            )
+    return None
+
+
+def _compared(layout: Layout, lines: Sequence[str]) -> str | None:
+    """Return what a header lacks to be a layout's, None if that is far from it."""
+    missing, spare = min(
+        (
+            layout.differs([name.strip(' "') for name in line.split(layout.delimiter)])
+            for line in lines
+        ),
+        key=lambda pair: len(pair[0]) + len(pair[1]),
+    )
     if len(missing) + len(spare) > 2:
         return None
     differences = [f"lacks {name or 'a first column'}" for name in missing]

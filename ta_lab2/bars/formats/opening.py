@@ -95,6 +95,11 @@ class Stored:
         # An archive may call its files what it likes, /etc/passwd too.
         return Path(f"{self.path}/{printable(self.member)}") if self.member else self.path
 
+    def state(self) -> tuple[int, int, int]:
+        """Return what changes when somebody writes to the file or puts another in its place."""
+        found = self.path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
     def is_parquet(self) -> bool:
         """Return whether it begins as Parquet does; refuse what cannot be read or is empty."""
         return start_of(self.path).startswith(_PARQUET)

@@ -117,6 +117,9 @@ def test_deleting_counts_and_takes_intraday_candles_too(capsys, database):
         (["session", "2", "NASDAQ"], "no session is called NASDAQ"),
         (["rename", "1"], "no new name is given"),
         (["rename", "1", "--name", "litecoin"], "the slug litecoin is taken"),
+        (["rename", "1", "--symbol", "  "], '"  " is no name'),
+        (["rename", "1", "--symbol", "A\nB"], '"A\\nB" is no name'),
+        (["rename", "1", "--name", "n" * 101], "It has 101 letters."),
     ],
 )
 def test_what_cannot_be_is_refused(capsys, words, told):

@@ -6,6 +6,9 @@ import psycopg
 import pytest
 
 from ta_lab2 import cli
+from ta_lab2.bars import formats
+from ta_lab2.bars import ingest as prices_in
+from ta_lab2.errors import Refused
 from tests.support import prices
 from tests.support.contract import DAILY
 
@@ -45,6 +48,50 @@ def test_it_ends_with_a_table_of_what_became_of_every_file(tmp_path, capsys):
     assert ["all", "2", "0", "0", "1", "0", "0"] in out
     assert "1 of 2" in err
     assert f"{tmp_path / '1_bitcoin.csv'}:3: price unparsable" in err
+
+
+def test_a_file_with_a_header_alone_refuses_the_command(tmp_path, capsys, database):
+    prices.daily(tmp_path, GOOD)
+    prices.daily(tmp_path, name="2_litecoin.csv")
+    prices.daily(tmp_path, name="3_empty.csv")
+    status, _, err = run(capsys, "ingest", tmp_path)
+    assert status == 2
+    assert "2_litecoin.csv has a header and no line below it, and so have 1 more files" in err
+    assert candles(database) == 0
+    with psycopg.connect(database) as conn:
+        assert conn.execute("select count(*) from bars.dim_assets").fetchone() == (0,)
+
+
+def test_standard_input_is_no_file(capsys):
+    status, _, err = run(capsys, "ingest", "-")
+    assert status == 2
+    assert "prices cannot come from standard input" in err
+
+
+@pytest.mark.parametrize("how", ["written", "replaced"])
+def test_a_file_that_changes_while_it_is_loaded_is_not_in(tmp_path, database, how):
+    path = prices.daily(tmp_path, GOOD)
+    found = formats.recognise(path)
+    if how == "written":
+        with path.open("a") as file:
+            file.write("2020-01-02,BTC,1,3,0.5,2,10\n")
+    else:
+        prices.daily(tmp_path / "new", GOOD).replace(path)
+    with (
+        psycopg.connect(database) as conn,
+        pytest.raises(Refused, match="changed while it was being loaded"),
+    ):
+        prices_in.load(conn, found)
+    assert candles(database) == 0
+
+
+def test_long_names_leave_the_numbers_readable(tmp_path, capsys):
+    prices.daily(tmp_path, GOOD.replace("BTC", "T" * 90), name=f"1_{'n' * 90}.csv")
+    status, out, _ = run(capsys, "ingest", tmp_path)
+    assert status == 0
+    row = next(words for words in out if words[:1] == ["1"])
+    assert row[3:] == ["1", "0", "0", "0", "0", "0"]
+    assert any("2020-01-01" in words for words in run(capsys, "assets", "list")[1])
 
 
 def test_a_second_run_says_unchanged(tmp_path, capsys):

@@ -125,6 +125,13 @@ def test_the_ticker_is_the_newest_one_and_an_older_file_does_not_bring_the_old_o
     assert symbol() == "POL"
 
 
+@pytest.mark.parametrize("ticker", ["T" * 101, "\x1b[31mX", "X\u202e", "X\u200b"])
+def test_a_ticker_that_is_no_name_names_nobody(tx, tmp_path, ticker):
+    path = prices.daily(tmp_path, GOOD, GOOD.replace("BTC", ticker).replace("-01,", "-02,"))
+    assert load(tx, path) == only(loaded=2)
+    assert tx.execute("select a.symbol from bars.dim_assets as a").fetchone() == ("bitcoin",)
+
+
 BAD = {
     "2020-01-02,BTC,1,3,0.5,2": "6 columns instead of 7",
     "2020-01-02,BTC,1,3,0.5,2,10,": "8 columns instead of 7",
@@ -137,10 +144,15 @@ BAD = {
     "01/02/2020,BTC,1,3,0.5,2,10": "date unparsable",
     "today,BTC,1,3,0.5,2,10": "date unparsable",
     "infinity,BTC,1,3,0.5,2,10": "date unparsable",
+    "2020-01-02T24:00:00Z,BTC,1,3,0.5,2,10": "date unparsable",
     "2999-01-02,BTC,1,3,0.5,2,10": "future date",
+    "1899-12-31,BTC,1,3,0.5,2,10": "date before 1900",
+    "0001-01-01,BTC,1,3,0.5,2,10": "date before 1900",
     "2020-01-02,BTC,1,3,,2,10": "price missing",
     "2020-01-02,BTC,1,3,0.5,two,10": "price unparsable",
     "2020-01-02,BTC,1,1e999,0.5,2,10": "price unparsable",
+    "2020-01-02,BTC,1,0x1A,0.5,2,10": "price unparsable",
+    "2020-01-02,BTC,+0X1,3,0.5,2,10": "price unparsable",
     '2020-01-02,BTC,1,"1,003",0.5,2,10': "price unparsable",
     "2020-01-02,BTC,1,3,0.5,NaN,10": "price not a number",
     "2020-01-02,BTC,1,Infinity,0.5,2,10": "price not a number",
@@ -152,6 +164,7 @@ BAD = {
     "2020-01-02,BTC,1,3,1.5,2,10": "low is not the lowest",
     "2020-01-02,BTC,2,3,1.5,1,10": "low is not the lowest",
     "2020-01-02,BTC,1,3,0.5,2,many": "volume unparsable",
+    "2020-01-02,BTC,1,3,0.5,2,0xff": "volume unparsable",
     "2020-01-02,BTC,1,3,0.5,2,-1": "volume not a number from 0",
     "2020-01-02,BTC,1,3,0.5,2,NaN": "volume not a number from 0",
 }

@@ -12,14 +12,15 @@ from ta_lab2.errors import Refused
 def assets(tx):
     tx.execute("""
         insert into bars.dim_assets (id, symbol, slug)
-        values (1, 'BTC', 'bitcoin'), (2, 'LTC', 'litecoin'), (7, 'BTC', 'bitcoin-two')
+        values (1, 'BTC', 'bitcoin'), (2, 'LTC', 'litecoin'), (7, 'BTC', 'bitcoin-two'),
+            (8, '2', '7')
     """)
     return tx
 
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("ltc", 2), ("LTC", 2), ("Litecoin", 2), ("2", 2), ("bitcoin", 1), ("7", 7)],
+    [("ltc", 2), ("LTC", 2), ("Litecoin", 2), ("2", 2), ("bitcoin", 1), ("7", 7), ("8", 8)],
 )
 def test_a_symbol_a_name_and_an_id_mean_the_asset(assets, word, meant):
     assert asset_id(assets, word) == meant

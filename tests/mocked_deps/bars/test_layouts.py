@@ -117,6 +117,36 @@ def test_a_header_without_a_column_says_which(tmp_path, first_line, lacking):
 
 
 @pytest.mark.parametrize(
+    ("first_line", "delimiter", "name"),
+    [
+        ("date;ticker;open;high;low;close;volume", '";"', "cmc-daily"),
+        ("Date\tOpen\tHigh\tLow\tClose\tVolume", '"\\t"', "yahoo"),
+        (prices.EXPORT.replace(";", ","), '","', "cmc-export"),
+    ],
+)
+def test_a_header_with_another_delimiter_says_how_it_is_read(tmp_path, first_line, delimiter, name):
+    with pytest.raises(Refused) as refused:
+        formats.recognise(prices.write(tmp_path, "1_bitcoin.csv", [first_line, "x"]))
+    assert f"It is {name} but for its delimiter" in refused.value.hint
+    assert f"delimiter = {delimiter}" in refused.value.hint
+    assert " it lacks " not in refused.value.hint
+
+
+def test_a_header_below_a_remark_says_what_it_lacks(tmp_path):
+    header = "Unix,Date,Symbol,Open,High,Low,Close,Volume BTC,Volume EUR,tradecount"
+    lines = ["https://www.CryptoDataDownload.com", header, "x"]
+    with pytest.raises(Refused) as refused:
+        formats.recognise(prices.write(tmp_path, "1_bitcoin.csv", lines))
+    assert "For cryptodatadownload it lacks volume *usd*" in refused.value.hint
+
+
+def test_lines_that_end_in_cr_alone_are_named(tmp_path):
+    lines = ["date,ticker,open,high,low,close,volume", "2020-01-01,BTC,1,3,0.5,2,10"]
+    with pytest.raises(Refused, match="end in CR alone"):
+        formats.recognise(prices.write(tmp_path, "1_bitcoin.csv", lines, end="\r"))
+
+
+@pytest.mark.parametrize(
     "line",
     ["1,2,3,4,5,6,7", "20200101,1,3,0.5,2,10,7", "1577836800,1,3,0.5,x,10,7", "0,1,2,3,4,5,6"],
 )

@@ -235,6 +235,49 @@ def test_a_refresh_that_fails_altogether_leaves_its_record_and_a_critical_alert(
     assert queries.open_problems(conn) == []
 
 
+def hold(conn, *assets) -> None:
+    """Hold assets as a session does that works on them."""
+    conn.execute(
+        "select from features.refresh_state where id = any (%s) and verb = %s for update",
+        (list(assets), "refresh_features"),
+    )
+
+
+def test_a_session_that_met_only_the_asset_that_fails_has_not_failed_altogether(
+    conn, own_db, autocommit
+):
+    refresh(conn)
+    refuse(conn, 3)
+    prices.put(conn, 3, {DAYS: 9.0})
+    other = autocommit(own_db)
+    with other.transaction():
+        hold(other, 1, 2, 52, 1027)
+        lines = refresh(conn)
+    assert lines[-1].startswith("refresh_features: 1 assets, 0 rows, ")
+    assert lines[-1].endswith(", 1 failed")
+    assert [run["status"] for run in runs(conn)] == ["done", "partial"]
+    assert rows(conn, "alerts", "t.severity = 'critical'") == []
+
+
+def test_a_session_whose_others_failed_too_says_that_all_did(conn, own_db, autocommit):
+    refresh(conn)
+    refuse(conn, 3)
+    prices.put(conn, 3, {DAYS: 9.0})
+    conn.execute(
+        """
+        update features.refresh_state
+        set failed_at = 'infinity', last_error = '23514: not today'
+        where id <> 3
+        """
+    )
+    other = autocommit(own_db)
+    with other.transaction():
+        hold(other, 1, 2, 52, 1027)
+        with pytest.raises(RefreshFailed):
+            refresh(conn)
+    assert [run["status"] for run in runs(conn)] == ["done", "failed"]
+
+
 def test_the_callers_correlation_id_is_the_runs(own_db, conn, autocommit):
     other = autocommit(own_db)
     with queries.correlated(conn) as first:
