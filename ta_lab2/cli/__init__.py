@@ -28,6 +28,7 @@ from ta_lab2.cli import (
     indicators,
     ingest,
     ingest_ccxt,
+    plain_help,
     refresh,
     regimes,
     report,
@@ -39,6 +40,8 @@ from ta_lab2.cli import (
 from ta_lab2.errors import DatabaseRaised, TaLabError
 
 INTERRUPTED = 130
+
+plain_help.install()
 
 db.app.command("doctor")(doctor.doctor)
 prices = groups.with_default(ingest.ingest)

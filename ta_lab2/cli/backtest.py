@@ -19,6 +19,7 @@ from ta_lab2.backtest.runs import Difference, Listed, Metric, Run
 from ta_lab2.backtest.words import count, day, moment, percent, ratio, valued, words
 from ta_lab2.bars.names import asset_ids
 from ta_lab2.cli import console, export
+from ta_lab2.counted import counted
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 
@@ -60,7 +61,9 @@ def run(
     signal: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A signal's name, such as ema_21_50_long, or several.", show_default=False
+            metavar="SIGNAL",
+            help="Its name, such as ema_21_50_long, or several names.",
+            show_default=False,
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every active signal.")] = False,
@@ -81,27 +84,46 @@ def run(
         str | None, typer.Option("--to", metavar="DAY", help="Up to this day, which counts whole.")
     ] = None,
     costs: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="clean, realistic, perp or your own.")
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="realistic (the default), perp, clean (none), or a row of cost_models.",
+        ),
     ] = None,
-    capital: Annotated[float | None, typer.Option(help="Cash at the start.")] = None,
+    capital: Annotated[
+        float | None, typer.Option(metavar="USD", help="Cash at the start, 10000 by default.")
+    ] = None,
     sizing: Annotated[
-        str | None, typer.Option(help="all_in, fixed_fraction or volatility_target.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="all_in (the default), fixed_fraction or volatility_target."
+        ),
     ] = None,
     fraction: Annotated[
-        float | None, typer.Option(help="The share of cash that an entry takes.")
+        float | None,
+        typer.Option(metavar="SHARE", help="The share of cash that an entry takes, 1 by default."),
     ] = None,
     vol_target: Annotated[
-        float | None, typer.Option(help="Annualised volatility that is aimed at.")
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Annualised volatility that is aimed at, 0.2 by default."
+        ),
     ] = None,
-    fill: Annotated[str | None, typer.Option(help="next_open or next_close.")] = None,
+    fill: Annotated[
+        str | None, typer.Option(metavar="NAME", help="next_open (the default) or next_close.")
+    ] = None,
     capital_limit: Annotated[
-        float | None, typer.Option(help="The most that positions may be, as a share of equity.")
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="The most that positions may have cost, as a share of equity, 1 by default.",
+        ),
     ] = None,
     known_at: Annotated[
         str | None,
-        typer.Option(metavar="MOMENT", help="On prices as they were known then."),
+        typer.Option(metavar="MOMENT", help="On prices and signals as they were known then."),
     ] = None,
-    label: Annotated[str | None, typer.Option(help="What you call it.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="TEXT", help="What you call it.")] = None,
 ) -> None:
     """Run backtests and store them: trades, equity, metrics and three digests of each.
 
@@ -139,12 +161,14 @@ def run(
         best = runs.ranked(conn, limit=MOST_RANKED, run_ids=made)
         console.out.print(table(best))
         if len(best) < len(made):
-            console.out.print(f"the best {len(best)} of {len(made)} runs", markup=False)
+            console.out.print(f"the best {len(best)} of {counted(len(made), 'run')}", markup=False)
 
 
 @app.command("list")
 def list_(
-    label: Annotated[str | None, typer.Option(help="Only runs with this label.")] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only runs with this label.")
+    ] = None,
     best: Annotated[
         bool,
         typer.Option("--best", help="The latest of each strategy, the highest Sharpe ratio first."),
@@ -172,7 +196,7 @@ def table(found: Sequence[Listed], *, labels: bool = True) -> Table:
         signal = escape(each.signal_name)
         if labels and each.label:
             signal += f" [dim]{escape(each.label)}[/]"
-        symbols = each.symbols if len(each.symbols) <= 2 else [f"{len(each.symbols)} assets"]
+        symbols = each.symbols if len(each.symbols) <= 2 else [counted(len(each.symbols), "asset")]
         made.add_row(
             str(each.run_id)[:8],
             signal + (" [red]ruined[/]" if each.status == "ruined" else ""),
@@ -208,11 +232,11 @@ def _show(conn: psycopg.Connection, run_id: UUID) -> None:
 
 def _told(found: Run) -> str:
     """Return a run in three lines."""
-    assets = "1 asset" if len(found.asset_ids) == 1 else f"{len(found.asset_ids)} assets"
+    assets = counted(len(found.asset_ids), "asset")
     lines = [
         f"run {found.run_id}" + (f" ({found.label})" if found.label else ""),
         f"{found.signal_name}, {assets}, {day(found.first_ts)} to {day(found.last_ts)},"
-        f" {found.bars:,} bars, {found.cost_model} costs, {found.sizing}",
+        f" {counted(found.bars, 'bar')}, {found.cost_model} costs, {found.sizing}",
         f"data as of {moment(found.data_at)}, ran at {moment(found.created_at)}",
     ]
     if found.status == "ruined":
@@ -294,10 +318,16 @@ def validate(
     name: RunName = "last",
     mode: Annotated[
         str,
-        typer.Option(help="strict: other inputs are an error; warn: go on; trust: don't look."),
+        typer.Option(
+            metavar="MODE",
+            help="strict: other inputs are an error; warn: go on; trust: don't look.",
+        ),
     ] = "strict",
     tolerance: Annotated[
-        float, typer.Option(help="How far equity may be apart, as a share; 0: the same bits.")
+        float,
+        typer.Option(
+            metavar="SHARE", help="How far equity may be apart, as a share; 0: the same bits."
+        ),
     ] = 0.0,
     as_it_was: Annotated[
         bool, typer.Option("--as-it-was", help="On the data as they stood when it ran.")

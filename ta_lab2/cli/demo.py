@@ -27,6 +27,7 @@ from ta_lab2.bars.formats import PriceFile
 from ta_lab2.bars.queries import Counts
 from ta_lab2.cli import backtest, console, report
 from ta_lab2.cli.db import chosen
+from ta_lab2.counted import counted
 from ta_lab2.db.migrate import migrate
 from ta_lab2.db.runtime import Yours, databases
 from ta_lab2.db.runtime.interface import Runtime
@@ -114,7 +115,9 @@ def demo(
         _show_regimes(conn, [row.id for row in summary[:MOST_REGIMES]])
         if not files:
             _explain_the_revision(conn, made)
-        console.out.print(f"[bold]Strategies over {_assets(asset_ids)}, realistic costs[/]")
+        console.out.print(
+            f"[bold]Strategies over {counted(len(asset_ids), 'asset')}, realistic costs[/]"
+        )
         console.out.print(backtest.table(ranked, labels=False))
     console.out.print(f"chart: {picture}", markup=False)
     console.out.print(f"report: {page}", markup=False)
@@ -270,12 +273,8 @@ def _backtest(
             sizing=sizing,
             fraction=fraction,
         )
-    steps.say(f"{len(made)} strategies, {_assets(asset_ids)}, realistic costs")
+    steps.say(f"{len(made)} strategies, {counted(len(asset_ids), 'asset')}, realistic costs")
     return made
-
-
-def _assets(asset_ids: Sequence[int]) -> str:
-    return "1 asset" if len(asset_ids) == 1 else f"{len(asset_ids)} assets"
 
 
 def _show_regimes(conn: psycopg.Connection, asset_ids: Sequence[int]) -> None:

@@ -30,7 +30,7 @@ class Severity(StrEnum):
 
 def findings(
     rule: Annotated[
-        str | None, typer.Option(help="Only of this rule of dim_finding_rules.")
+        str | None, typer.Option(metavar="RULE", help="Only of this rule of dim_finding_rules.")
     ] = None,
     asset: Annotated[
         str | None,

@@ -71,7 +71,7 @@ def add(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as rsi; `kinds` lists them.")],
     parameters: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Such as period=28; others by default."),
+        typer.Argument(metavar="NAME=VALUE", help="Such as period=28; others by default."),
     ] = None,
 ) -> None:
     """Add an indicator. The next refresh adds its columns and fills their history."""
