@@ -29,6 +29,11 @@ app = typer.Typer(
 )
 
 RUN: Final = "Its id, the beginning of it, its label, or `last`."
+#: What a ranking can't say of itself.
+RANKED: Final = (
+    "ranked on the data that they were run on: the best of many is partly chance;"
+    " `ta-lab2 backtest show RUN` says what to keep in mind"
+)
 #: Of what differs on one level, so many lines; --all shows the rest.
 MOST: Final = 6
 #: Of several runs that were made at once, so many are shown.
@@ -160,6 +165,8 @@ def run(
         )
         best = runs.ranked(conn, limit=MOST_RANKED, run_ids=made)
         console.out.print(table(best))
+        if len(best) > 1:
+            console.say(RANKED)
         if len(best) < len(made):
             console.out.print(f"the best {len(best)} of {counted(len(made), 'run')}", markup=False)
 
@@ -180,12 +187,19 @@ def list_(
         found = (runs.ranked if best else runs.listed)(conn, label=label, limit=last)
     if found:
         console.out.print(table(found))
+        if best and len(found) > 1:
+            console.say(RANKED)
     else:
         console.say("no run yet; try `ta-lab2 backtest run ema_21_50_long`")
 
 
 def table(found: Sequence[Listed], *, labels: bool = True) -> Table:
-    """Return the runs as a table, one a line, with what the user calls them."""
+    """Return the runs as a table, one a line, with what the user calls them.
+
+    Ranges and costs are shown where they are not all alike: such runs do not compare.
+    """
+    ranges = {(day(each.first_ts), day(each.last_ts)) for each in found}
+    costs = {each.cost_model for each in found}
     made = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     made.add_column("\nrun", no_wrap=True)
     made.add_column("\nsignal", overflow="fold")
@@ -196,6 +210,10 @@ def table(found: Sequence[Listed], *, labels: bool = True) -> Table:
         signal = escape(each.signal_name)
         if labels and each.label:
             signal += f" [dim]{escape(each.label)}[/]"
+        own = [f"{day(each.first_ts)[:7]} to {day(each.last_ts)[:7]}"] if len(ranges) > 1 else []
+        own += [each.cost_model] if len(costs) > 1 else []
+        if own:
+            signal += f"\n[dim]{escape(', '.join(own))}[/]"
         symbols = each.symbols if len(each.symbols) <= 2 else [counted(len(each.symbols), "asset")]
         made.add_row(
             str(each.run_id)[:8],
@@ -221,6 +239,13 @@ def _show(conn: psycopg.Connection, run_id: UUID) -> None:
     found = runs.one(conn, run_id)
     console.out.print(_told(found), markup=False)
     console.out.print(_metrics(runs.metrics(conn, run_id)))
+    for each in runs.cautions(conn, run_id):
+        console.out.print(f"keep in mind: {each}", markup=False)
+    console.out.print(
+        f"a year is {found.annualisation_days} bars, the risk-free rate 0;"
+        " CAGR, volatility, alpha and turnover are of a year, VaR and shortfall of a day",
+        markup=False,
+    )
     for what, digest in (
         ("inputs", found.inputs_digest),
         ("machinery", found.machinery_digest),

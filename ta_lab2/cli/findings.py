@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -76,8 +77,8 @@ def table(found: Sequence[queries.Finding]) -> Table:
             each.rule,
             escape(each.symbol),
             f"{each.sessions:,}",
-            f"{each.first_ts:%Y-%m-%d}",
-            f"{each.last_ts:%Y-%m-%d}",
+            f"{each.first_ts.astimezone(UTC):%Y-%m-%d}",
+            f"{each.last_ts.astimezone(UTC):%Y-%m-%d}",
             "" if each.value is None else f"{each.value:.4g}",
         )
     return made

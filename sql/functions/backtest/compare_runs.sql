@@ -27,7 +27,7 @@ begin
         case
             when e.position_state = 'open' then format('enter %s at %s', e.direction, e.entry_price)
             else format(
-                'leave %s of %s at %s, pnl %s', e.direction, e.entry_ts::date, e.exit_price, e.pnl_pct
+                'leave %s of %s at %s, pnl %s', e.direction, (e.entry_ts at time zone 'UTC')::date, e.exit_price, e.pnl_pct
             )
         end
     from signals.events(p_id, p_run.signal_id, p_run.data_at) as e;
@@ -81,7 +81,8 @@ begin
         'candle', p_id, min(p.ts), case when p.id_a is null then 'only in b' else 'only in a' end,
         case when p.id_a is null then '0' else count(*)::text end,
         case when p.id_b is null then '0' else count(*)::text end,
-        format('%s, %s to %s', db.counted(count(*), 'candle'), min(p.ts)::date, max(p.ts)::date)
+        format('%s, %s to %s', db.counted(count(*), 'candle'),
+            (min(p.ts) at time zone 'UTC')::date, (max(p.ts) at time zone 'UTC')::date)
     from pair as p
     where p.id_a is null or p.id_b is null
     group by p.id_a is null, p.id_b is null, p.id_a, p.id_b;
@@ -258,10 +259,10 @@ select
     case
         when p_trade.run_id is null then null
         else format(
-            '%s %s at %s, %s, net %s', p_trade.direction, p_trade.entry_ts::date, p_trade.entry_price,
+            '%s %s at %s, %s, net %s', p_trade.direction, (p_trade.entry_ts at time zone 'UTC')::date, p_trade.entry_price,
             case
                 when p_trade.exit_ts is null then 'open'
-                else format('left %s at %s', p_trade.exit_ts::date, p_trade.exit_price)
+                else format('left %s at %s', (p_trade.exit_ts at time zone 'UTC')::date, p_trade.exit_price)
             end,
             p_trade.net_pnl
         )
