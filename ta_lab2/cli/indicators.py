@@ -97,7 +97,7 @@ def add(
 def deactivate(name: Name) -> None:
     """Stop an indicator. Its columns stay, with the values that they have."""
     each = _switch(name, on=False)
-    console.say(f"{_name(each)} is off: {', '.join(each.columns)} stay as they are")
+    console.say(f"{_name(each)} is off: what is in {', '.join(each.columns)} stays as it is")
 
 
 @app.command()

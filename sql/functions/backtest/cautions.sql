@@ -6,6 +6,8 @@
 --   few_trades      fewer than 30 closed trades
 --   one_trade       more than half of all that winning trades made, open ones too, is of one of them
 --   short_range     less than 365 days, which CAGR, volatility and ratios make a year of
+--   uneven_bars     assets of calendars that differ, whose bars do not come once a day; or, of 60 days and more, over 5
+--                   percent more or fewer bars a year than annualisation reckons with
 --   many_trials     other strategies or settings were run over the same assets, up to this run
 --   outgrown        equity over a hundred times the capital: volume is not modelled
 --   no_costs        neither fee nor slippage
@@ -39,8 +41,13 @@ declare
     c_year   constant interval := '365 days';
     c_growth constant double precision := 100;
     c_slack  constant interval := '7 days';
-    v_run    backtest.runs := backtest.require_run(p_run_id);
+    c_span   constant double precision := 60;
+    c_uneven constant double precision := 0.05;
+    v_run    backtest.runs;
 begin
+    select r.*
+    into v_run
+    from backtest.require_run(p_run_id) as r;
     return query
     with trade as (
         select
@@ -78,6 +85,18 @@ begin
         left join bars.dim_assets as a using (id)
         where p.ts between v_run.first_ts and v_run.last_ts
         group by p.id, a.symbol
+    ), pace as (
+        select
+            w.days, (v_run.bars - 1) / nullif(w.days, 0) * 365.25 as yearly,
+            (
+                select count(distinct s.annualisation_days) > 1
+                from bars.dim_assets as a
+                join timemodel.dim_sessions as s using (session_id)
+                where a.id = any (v_run.asset_ids)
+            ) as is_mixed
+        from (
+            select (extract(epoch from v_run.last_ts - v_run.first_ts) / 86400)::double precision as days
+        ) as w
     ), part as (
         select
             array_agg(s.symbol order by s.last_ts, s.id) filter (where s.last_ts < v_run.last_ts - c_slack) as ended,
@@ -117,7 +136,19 @@ begin
         where v_run.last_ts - v_run.first_ts < c_year
         union all
         select
-            4, 'many_trials',
+            4, 'uneven_bars',
+            format(
+                '%s%s bars a year are annualised as %s: volatility, alpha and ratios are off by that.',
+                case when p.is_mixed then 'The assets have different calendars. ' else '' end,
+                round(p.yearly), v_run.annualisation_days
+            )
+        from pace as p
+        where p.is_mixed and p.days > 0
+           or p.days >= c_span
+          and abs(p.yearly / v_run.annualisation_days - 1) > c_uneven
+        union all
+        select
+            5, 'many_trials',
             format(
                 'One of %s strategies or settings that were run over the same assets up to then. The best of many is partly chance; no figure is corrected for that.',
                 n.runs
@@ -126,7 +157,7 @@ begin
         where n.runs > 1
         union all
         select
-            5, 'outgrown',
+            6, 'outgrown',
             format(
                 'Equity grew %s-fold. Volume is not modelled: the market may have had no room for such orders.',
                 round((l.equity / v_run.capital)::numeric)
@@ -134,17 +165,17 @@ begin
         from last as l
         where l.equity > c_growth * v_run.capital
         union all
-        select 6, 'no_costs', 'Neither fee nor slippage: trading cost nothing.'
+        select 7, 'no_costs', 'Neither fee nor slippage: trading cost nothing.'
         where v_run.fee_bps = 0
           and v_run.slippage_bps = 0
         union all
-        select 7, 'free_shorts', 'Shorts paid neither funding nor a loan.'
+        select 8, 'free_shorts', 'Shorts paid neither funding nor a loan.'
         from trade as t
         where t.shorts > 0
           and v_run.funding_bps = 0
         union all
         select
-            8, 'ended_assets',
+            9, 'ended_assets',
             format(
                 'Candles end early: %s. What is held of them stays at the last close, which nobody need have paid.',
                 backtest._assets_in_words(p.ended, p.ended_on)
@@ -153,7 +184,7 @@ begin
         where p.ended is not null
         union all
         select
-            9, 'late_assets',
+            10, 'late_assets',
             format(
                 'Candles begin late: %s. Buy and hold keeps their parts in cash until then.',
                 backtest._assets_in_words(p.late, p.late_on)

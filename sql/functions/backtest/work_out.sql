@@ -66,7 +66,7 @@ begin
                           'Of asset %s (%s in all): %s.',
                           v_in.stale_ids[1], db.counted(cardinality(v_in.stale_ids), 'asset'), v_in.stale_reasons[1]
                       ),
-                      hint = 'call refresh_all(); then run it again.';
+                      hint = 'call refresh_all(), or `ta-lab2 refresh`; then run it again.';
         end if;
         if v_in.bar_count = 0 then
             raise exception 'there is no candle in the range'

@@ -67,6 +67,18 @@ def test_a_short_range_is_told_in_days(market):
     )
 
 
+def test_bars_that_come_more_or_less_often_than_reckoned_are_told(market):
+    run = call(market)
+    assert "uneven_bars" not in found(market, run)
+    market.execute("update backtest.runs set bars = 399 where run_id = %s", (run,))
+    assert found(market, run)["uneven_bars"].startswith("346 bars a year are annualised as 365")
+    market.execute("update backtest.runs set bars = 401 where run_id = %s", (run,))
+    assert "uneven_bars" not in found(market, run), "347 of 365 are near enough"
+    market.execute("set local session_replication_role = replica")
+    market.execute("update bars.dim_assets set session_id = 'EQUITY' where id = 4")
+    assert found(market, run)["uneven_bars"].startswith("The assets have different calendars. 348 ")
+
+
 def test_trials_are_other_strategies_and_settings_over_the_same_assets(market):
     first = call(market)
     assert "many_trials" not in found(market, first)
@@ -146,7 +158,7 @@ def test_they_come_in_an_order_and_the_commands_have_them(market):
     run = call(market, cost_model="clean", **{"to": prices.ts(320)})
     named = list(found(market, run))
     order = [
-        "few_trades", "one_trade", "short_range", "many_trials", "outgrown", "no_costs",
+        "few_trades", "one_trade", "short_range", "uneven_bars", "many_trials", "outgrown", "no_costs",
         "free_shorts", "ended_assets", "late_assets",
     ]  # fmt: skip
     assert named == [each for each in order if each in named]
