@@ -38,11 +38,11 @@ stable parallel safe
 as $$
 declare
     c_trades constant integer := 30;
-    c_year   constant interval := '365 days';
-    c_growth constant double precision := 100;
-    c_slack  constant interval := '7 days';
-    c_span   constant double precision := 60;
-    c_uneven constant double precision := 0.05;
+    c_year   constant interval := interval '365 days';
+    c_growth constant integer := 100;
+    c_slack  constant interval := interval '7 days';
+    c_span   constant integer := 60;
+    c_uneven constant numeric := 0.05;
     v_run    backtest.runs;
 begin
     select r.*

@@ -158,8 +158,8 @@ def test_they_come_in_an_order_and_the_commands_have_them(market):
     run = call(market, cost_model="clean", **{"to": prices.ts(320)})
     named = list(found(market, run))
     order = [
-        "few_trades", "one_trade", "short_range", "uneven_bars", "many_trials", "outgrown", "no_costs",
-        "free_shorts", "ended_assets", "late_assets",
+        "few_trades", "one_trade", "short_range", "uneven_bars", "many_trials", "outgrown",
+        "no_costs", "free_shorts", "ended_assets", "late_assets",
     ]  # fmt: skip
     assert named == [each for each in order if each in named]
     assert runs.cautions(market, run) == list(found(market, run).values())
