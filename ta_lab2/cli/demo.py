@@ -112,7 +112,7 @@ def demo(
             report.write(reports.html(conn, ranked[0].run_id), page)
         summary = market.price_summary(conn, asset_ids)
         console.out.print(table(summary, synthetic=not files))
-        _show_regimes(conn, [row.id for row in summary[:MOST_REGIMES]])
+        _show_regimes(conn, [row.id for row in summary[:MOST_REGIMES]], of=len(summary))
         if not files:
             _explain_the_revision(conn, made)
         console.out.print(
@@ -277,7 +277,7 @@ def _backtest(
     return made
 
 
-def _show_regimes(conn: psycopg.Connection, asset_ids: Sequence[int]) -> None:
+def _show_regimes(conn: psycopg.Connection, asset_ids: Sequence[int], *, of: int) -> None:
     """Print the last regimes of some assets, and what they allow."""
     found = regimes.latest(conn, asset_ids)
     if found:
@@ -294,6 +294,11 @@ def _show_regimes(conn: psycopg.Connection, asset_ids: Sequence[int]) -> None:
             allowed = "stand down" if row.stand_down else ", ".join(row.setups)
             made.add_row(escape(row.symbol), row.l2_key, row.l1_key, allowed)
         console.out.print(made)
+        shown = f"the first {len(found)} of {counted(of, 'asset')}; " if of > len(found) else ""
+        console.out.print(
+            f"{shown}allowed is what days, weeks and months allow together: `ta-lab2 regimes`\n",
+            markup=False,
+        )
 
 
 def _explain_the_revision(conn: psycopg.Connection, made: dict[str, UUID]) -> None:
