@@ -115,6 +115,7 @@ def render(report: Report) -> str:
             trades=report.trades,
             trade_count=report.trade_count,
             metrics=report.metrics,
+            cautions=report.cautions,
             assumptions=_assumptions(run, report.symbols),
             version=ta_lab2.__version__,
         )

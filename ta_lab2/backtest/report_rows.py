@@ -74,6 +74,7 @@ class Report:
     trade_count: int
     benchmark_drawdown: float | None
     metrics: list[runs.Metric]
+    cautions: list[str]
     curve: Curve
     months: list[Month]
     drawdowns: list[Drawdown]
@@ -107,6 +108,7 @@ def load(conn: Connection, run_id: UUID) -> Report:
             trade_count=facts.trade_count,
             benchmark_drawdown=facts.benchmark_drawdown,
             metrics=runs.metrics(conn, run_id),
+            cautions=runs.cautions(conn, run_id),
             curve=curve,
             months=_months(conn, run_id),
             drawdowns=_drawdowns(conn, run_id),

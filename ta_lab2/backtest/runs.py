@@ -248,6 +248,19 @@ def metrics(conn: Connection, run_id: UUID) -> list[Metric]:
         ).fetchall()
 
 
+def cautions(conn: Connection, run_id: UUID) -> list[str]:
+    """Return what to keep in mind before a run is believed, a sentence or two each."""
+    with translated(), conn.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(
+            """
+            select c.detail
+            from backtest.cautions(%s) with ordinality as c (caution, detail, place)
+            order by c.place
+            """,
+            (run_id,),
+        ).fetchall()
+
+
 def signals(conn: Connection) -> list[str]:
     """Return the names of the signals that are worked out, by id."""
     with conn.cursor(row_factory=scalar_row) as cursor:

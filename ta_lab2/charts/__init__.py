@@ -23,6 +23,7 @@ from ta_lab2.charts.candles import Candles, draw_candles
 from ta_lab2.charts.line import Line, span
 from ta_lab2.charts.panels import DPI, FAINT, INK
 from ta_lab2.charts.spans import Row, Span
+from ta_lab2.counted import counted
 from ta_lab2.errors import Refused
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def _write_margins(
 ) -> None:
     """Write the title, the source and, where it must be, SYNTHETIC."""
     first, last = span(lines)
-    assets = "1 asset" if len(lines) == 1 else f"{len(lines)} assets"
+    assets = counted(len(lines), "asset")
     if of is not None and of > len(lines):
         assets = f"{len(lines)} of {of} assets, the longest histories"
     figure.text(_LEFT, 1 - 42 / height, title, fontsize=13, fontweight="bold", va="center")

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from ta_lab2.charts.panels import FAINT, GRID, short
+from ta_lab2.counted import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,5 +82,5 @@ def draw_candles(axes: Axes, candles: Candles) -> None:
     axes.set_xticks(list(shown), [candles.days[at].strftime(form) for at in shown])
     axes.tick_params(labelsize=6.5)
     axes.set_xlim(-1, len(candles.days))
-    bars = "1 bar" if len(candles.days) == 1 else f"{len(candles.days)} bars"
+    bars = counted(len(candles.days), "bar")
     axes.set_title(f"{candles.symbol}  {candles.tf}, {bars}", color=FAINT)

@@ -28,6 +28,7 @@ from ta_lab2.cli import (
     indicators,
     ingest,
     ingest_ccxt,
+    plain_help,
     refresh,
     regimes,
     report,
@@ -43,6 +44,8 @@ INTERRUPTED = 130
 #: What a session reads and writes times and text as, whatever the user's, the role's or the
 #: database's settings are: a day is a day in UTC. libpq takes these before PGOPTIONS.
 _SESSION: Final = {"PGTZ": "UTC", "PGDATESTYLE": "ISO", "PGCLIENTENCODING": "UTF8"}
+
+plain_help.install()
 
 db.app.command("doctor")(doctor.doctor)
 prices = groups.with_default(ingest.ingest)

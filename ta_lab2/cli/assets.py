@@ -12,6 +12,7 @@ from rich.table import Table
 from ta_lab2.bars import queries
 from ta_lab2.bars.names import asset_id
 from ta_lab2.cli import console
+from ta_lab2.counted import counted
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 
@@ -84,9 +85,9 @@ def show(asset: AssetName) -> None:
 @app.command()
 def rename(
     asset: AssetName,
-    symbol: Annotated[str | None, typer.Option(help="The new ticker.")] = None,
+    symbol: Annotated[str | None, typer.Option(metavar="TICKER", help="The new ticker.")] = None,
     name: Annotated[
-        str | None, typer.Option(help="The new slug, as in the names of its files.")
+        str | None, typer.Option(metavar="SLUG", help="The new slug, as in the names of its files.")
     ] = None,
 ) -> None:
     """Give an asset another ticker or another name; its prices stay."""
@@ -126,12 +127,12 @@ def delete(
         conn.rollback()
         of_which = f" and {intraday:,} intraday candles" if intraday else ""
         name = f"{found.symbol} ({found.slug})"
-        question = f"Delete all {found.candles:,} candles{of_which} of {name}?"
+        question = f"Delete {counted(found.candles, 'candle')}{of_which} of {name}?"
         if not console.confirm(question, yes=yes):
             raise typer.Exit(2)
         deleted = queries.delete_prices(conn, found.id)
     console.say(
-        f"{deleted:,} candles of {found.symbol} are deleted; price_revisions keeps"
+        f"{counted(deleted, 'candle')} of {found.symbol} deleted; price_revisions keeps"
         f" {'the daily ones' if intraday else 'them'},"
         " `ta-lab2 refresh` removes what was computed from them"
     )

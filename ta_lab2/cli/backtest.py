@@ -19,6 +19,7 @@ from ta_lab2.backtest.runs import Difference, Listed, Metric, Run
 from ta_lab2.backtest.words import count, day, moment, percent, ratio, valued, words
 from ta_lab2.bars.names import asset_ids
 from ta_lab2.cli import console, typed
+from ta_lab2.counted import counted
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 
@@ -28,6 +29,11 @@ app = typer.Typer(
 )
 
 RUN: Final = "Its id, the beginning of it, its label, or `last`."
+#: What a ranking can't say of itself.
+RANKED: Final = (
+    "ranked on the data that they were run on: the best of many is partly chance;"
+    " `ta-lab2 backtest show RUN` says what to keep in mind"
+)
 #: Of what differs on one level, so many lines; --all shows the rest.
 MOST: Final = 6
 #: Of several runs that were made at once, so many are shown.
@@ -60,7 +66,9 @@ def run(
     signal: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A signal's name, such as ema_21_50_long, or several.", show_default=False
+            metavar="SIGNAL",
+            help="Its name, such as ema_21_50_long, or several names.",
+            show_default=False,
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every active signal.")] = False,
@@ -81,27 +89,46 @@ def run(
         str | None, typer.Option("--to", metavar="DAY", help="Up to this day, which counts whole.")
     ] = None,
     costs: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="clean, realistic, perp or your own.")
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="realistic (the default), perp, clean (none), or a row of cost_models.",
+        ),
     ] = None,
-    capital: Annotated[float | None, typer.Option(help="Cash at the start.")] = None,
+    capital: Annotated[
+        float | None, typer.Option(metavar="USD", help="Cash at the start, 10000 by default.")
+    ] = None,
     sizing: Annotated[
-        str | None, typer.Option(help="all_in, fixed_fraction or volatility_target.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="all_in (the default), fixed_fraction or volatility_target."
+        ),
     ] = None,
     fraction: Annotated[
-        float | None, typer.Option(help="The share of cash that an entry takes.")
+        float | None,
+        typer.Option(metavar="SHARE", help="The share of cash that an entry takes, 1 by default."),
     ] = None,
     vol_target: Annotated[
-        float | None, typer.Option(help="Annualised volatility that is aimed at.")
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Annualised volatility that is aimed at, 0.2 by default."
+        ),
     ] = None,
-    fill: Annotated[str | None, typer.Option(help="next_open or next_close.")] = None,
+    fill: Annotated[
+        str | None, typer.Option(metavar="NAME", help="next_open (the default) or next_close.")
+    ] = None,
     capital_limit: Annotated[
-        float | None, typer.Option(help="The most that positions may be, as a share of equity.")
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="The most that positions may have cost, as a share of equity, 1 by default.",
+        ),
     ] = None,
     known_at: Annotated[
         str | None,
-        typer.Option(metavar="MOMENT", help="On prices as they were known then."),
+        typer.Option(metavar="MOMENT", help="On prices and signals as they were known then."),
     ] = None,
-    label: Annotated[str | None, typer.Option(help="What you call it.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="TEXT", help="What you call it.")] = None,
 ) -> None:
     """Run backtests and store them: trades, equity, metrics and three digests of each.
 
@@ -138,13 +165,17 @@ def run(
         )
         best = runs.ranked(conn, limit=MOST_RANKED, run_ids=made)
         console.out.print(table(best))
+        if len(best) > 1:
+            console.say(RANKED)
         if len(best) < len(made):
-            console.out.print(f"the best {len(best)} of {len(made)} runs", markup=False)
+            console.out.print(f"the best {len(best)} of {counted(len(made), 'run')}", markup=False)
 
 
 @app.command("list")
 def list_(
-    label: Annotated[str | None, typer.Option(help="Only runs with this label.")] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only runs with this label.")
+    ] = None,
     best: Annotated[
         bool,
         typer.Option("--best", help="The latest of each strategy, the highest Sharpe ratio first."),
@@ -156,12 +187,19 @@ def list_(
         found = (runs.ranked if best else runs.listed)(conn, label=label, limit=last)
     if found:
         console.out.print(table(found))
+        if best and len(found) > 1:
+            console.say(RANKED)
     else:
         console.say("no run yet; try `ta-lab2 backtest run ema_21_50_long`")
 
 
 def table(found: Sequence[Listed], *, labels: bool = True) -> Table:
-    """Return the runs as a table, one a line, with what the user calls them."""
+    """Return the runs as a table, one a line, with what the user calls them.
+
+    Ranges and costs are shown where they are not all alike: such runs do not compare.
+    """
+    ranges = {(day(each.first_ts), day(each.last_ts)) for each in found}
+    costs = {each.cost_model for each in found}
     made = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     made.add_column("\nrun", no_wrap=True)
     made.add_column("\nsignal", overflow="fold")
@@ -172,7 +210,11 @@ def table(found: Sequence[Listed], *, labels: bool = True) -> Table:
         signal = escape(each.signal_name)
         if labels and each.label:
             signal += f" [dim]{escape(each.label)}[/]"
-        symbols = each.symbols if len(each.symbols) <= 2 else [f"{len(each.symbols)} assets"]
+        own = [f"{day(each.first_ts)[:7]} to {day(each.last_ts)[:7]}"] if len(ranges) > 1 else []
+        own += [each.cost_model] if len(costs) > 1 else []
+        if own:
+            signal += f"\n[dim]{escape(', '.join(own))}[/]"
+        symbols = each.symbols if len(each.symbols) <= 2 else [counted(len(each.symbols), "asset")]
         made.add_row(
             str(each.run_id)[:8],
             signal + (" [red]ruined[/]" if each.status == "ruined" else ""),
@@ -197,6 +239,13 @@ def _show(conn: psycopg.Connection, run_id: UUID) -> None:
     found = runs.one(conn, run_id)
     console.out.print(_told(found), markup=False)
     console.out.print(_metrics(runs.metrics(conn, run_id)))
+    for each in runs.cautions(conn, run_id):
+        console.out.print(f"keep in mind: {each}", markup=False)
+    console.out.print(
+        f"a year is {found.annualisation_days} bars, the risk-free rate 0;"
+        " CAGR, volatility, alpha and turnover are of a year, VaR and shortfall of a day",
+        markup=False,
+    )
     for what, digest in (
         ("inputs", found.inputs_digest),
         ("machinery", found.machinery_digest),
@@ -208,11 +257,11 @@ def _show(conn: psycopg.Connection, run_id: UUID) -> None:
 
 def _told(found: Run) -> str:
     """Return a run in three lines."""
-    assets = "1 asset" if len(found.asset_ids) == 1 else f"{len(found.asset_ids)} assets"
+    assets = counted(len(found.asset_ids), "asset")
     lines = [
         f"run {found.run_id}" + (f" ({found.label})" if found.label else ""),
         f"{found.signal_name}, {assets}, {day(found.first_ts)} to {day(found.last_ts)},"
-        f" {found.bars:,} bars, {found.cost_model} costs, {found.sizing}",
+        f" {counted(found.bars, 'bar')}, {found.cost_model} costs, {found.sizing}",
         f"data as of {moment(found.data_at)}, ran at {moment(found.created_at)}",
     ]
     if found.status == "ruined":
@@ -294,10 +343,16 @@ def validate(
     name: RunName = "last",
     mode: Annotated[
         str,
-        typer.Option(help="strict: other inputs are an error; warn: go on; trust: don't look."),
+        typer.Option(
+            metavar="MODE",
+            help="strict: other inputs are an error; warn: go on; trust: don't look.",
+        ),
     ] = "strict",
     tolerance: Annotated[
-        float, typer.Option(help="How far equity may be apart, as a share; 0: the same bits.")
+        float,
+        typer.Option(
+            metavar="SHARE", help="How far equity may be apart, as a share; 0: the same bits."
+        ),
     ] = 0.0,
     as_it_was: Annotated[
         bool, typer.Option("--as-it-was", help="On the data as they stood when it ran.")

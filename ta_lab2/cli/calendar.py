@@ -10,6 +10,7 @@ import typer
 
 from ta_lab2.bars import queries as bars
 from ta_lab2.cli import console
+from ta_lab2.counted import counted
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.timemodel import exchange, queries
@@ -44,7 +45,7 @@ def refresh(
             schedule = exchange.schedule(calendar, today)
             changes = queries.load_calendar(conn, chosen, schedule)
             console.say(
-                f"{chosen}: {len(schedule.dates):,} sessions of {calendar}"
+                f"{chosen}: {counted(len(schedule.dates), 'session')} of {calendar}"
                 f" from {schedule.first} to {schedule.last}:"
                 f" {changes.inserted:,} inserted, {changes.changed:,} changed,"
                 f" {changes.removed:,} removed"
@@ -59,7 +60,7 @@ def _show_stray_candles(conn: psycopg.Connection, session: str) -> None:
         console.say(f"{session}: asset {asset_id} has a candle at {ts}, which is no session's end")
     if stray:
         console.say(
-            f"{session}: {len(stray):,} candles belong to no session, and the refresh of their"
+            f"{session}: {counted(len(stray), 'candle')} outside all sessions; the refresh of these"
             f" assets fails until they are deleted; bars.stray_candles('{session}') lists them"
         )
 

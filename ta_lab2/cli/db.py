@@ -26,7 +26,9 @@ NO_CONNECTION = 2
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")]
 LoginOption = Annotated[Login, typer.Option("--login", help="As whom.")]
-DatabaseOption = Annotated[str | None, typer.Option("--database", help="Another database.")]
+DatabaseOption = Annotated[
+    str | None, typer.Option("--database", metavar="NAME", help="Another database of the server.")
+]
 
 
 @contextmanager
@@ -43,7 +45,10 @@ def chosen(wanted: RuntimeName | None = None) -> Iterator[Runtime]:
 @app.command()
 def up(
     which: Annotated[
-        str | None, typer.Argument(help="With --adopt: the old path or key.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="WHICH", help="With --adopt: the old path or key.", show_default=False
+        ),
     ] = None,
     runtime: Annotated[
         RuntimeName | None, typer.Option(help="Which runtime makes the database.")
@@ -159,7 +164,8 @@ def url(
 @app.command(context_settings={"ignore_unknown_options": True})
 def psql(
     arguments: Annotated[
-        list[str] | None, typer.Argument(help="After `--`: what psql takes.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="ARGUMENT", help="After `--`: what psql takes.", show_default=False),
     ] = None,
     login: LoginOption = "app",
     database: DatabaseOption = None,

@@ -27,6 +27,7 @@ from ta_lab2.bars.formats import PriceFile
 from ta_lab2.bars.queries import Counts
 from ta_lab2.cli import backtest, console, report
 from ta_lab2.cli.db import chosen
+from ta_lab2.counted import counted
 from ta_lab2.db.migrate import migrate
 from ta_lab2.db.runtime import Yours, databases
 from ta_lab2.db.runtime.interface import Runtime
@@ -111,10 +112,12 @@ def demo(
             report.write(reports.html(conn, ranked[0].run_id), page)
         summary = market.price_summary(conn, asset_ids)
         console.out.print(table(summary, synthetic=not files))
-        _show_regimes(conn, [row.id for row in summary[:MOST_REGIMES]])
+        _show_regimes(conn, [row.id for row in summary[:MOST_REGIMES]], of=len(summary))
         if not files:
             _explain_the_revision(conn, made)
-        console.out.print(f"[bold]Strategies over {_assets(asset_ids)}, realistic costs[/]")
+        console.out.print(
+            f"[bold]Strategies over {counted(len(asset_ids), 'asset')}, realistic costs[/]"
+        )
         console.out.print(backtest.table(ranked, labels=False))
     console.out.print(f"chart: {picture}", markup=False)
     console.out.print(f"report: {page}", markup=False)
@@ -270,15 +273,11 @@ def _backtest(
             sizing=sizing,
             fraction=fraction,
         )
-    steps.say(f"{len(made)} strategies, {_assets(asset_ids)}, realistic costs")
+    steps.say(f"{len(made)} strategies, {counted(len(asset_ids), 'asset')}, realistic costs")
     return made
 
 
-def _assets(asset_ids: Sequence[int]) -> str:
-    return "1 asset" if len(asset_ids) == 1 else f"{len(asset_ids)} assets"
-
-
-def _show_regimes(conn: psycopg.Connection, asset_ids: Sequence[int]) -> None:
+def _show_regimes(conn: psycopg.Connection, asset_ids: Sequence[int], *, of: int) -> None:
     """Print the last regimes of some assets, and what they allow."""
     found = regimes.latest(conn, asset_ids)
     if found:
@@ -295,6 +294,11 @@ def _show_regimes(conn: psycopg.Connection, asset_ids: Sequence[int]) -> None:
             allowed = "stand down" if row.stand_down else ", ".join(row.setups)
             made.add_row(escape(row.symbol), row.l2_key, row.l1_key, allowed)
         console.out.print(made)
+        shown = f"the first {len(found)} of {counted(of, 'asset')}; " if of > len(found) else ""
+        console.out.print(
+            f"{shown}allowed is what days, weeks and months allow together: `ta-lab2 regimes`\n",
+            markup=False,
+        )
 
 
 def _explain_the_revision(conn: psycopg.Connection, made: dict[str, UUID]) -> None:

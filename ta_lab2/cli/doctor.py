@@ -39,6 +39,7 @@ def doctor(
     url: Annotated[
         str | None,
         typer.Argument(
+            metavar="URL",
             help="The database: postgresql://user@host:port/name. Without it: this project's. "
             "The password comes from PGPASSWORD or ~/.pgpass.",
             show_default=False,

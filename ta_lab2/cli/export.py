@@ -12,6 +12,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from ta_lab2.cli import console, typed
+from ta_lab2.counted import counted
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.ops import export as exports
@@ -19,7 +20,7 @@ from ta_lab2.ops import export as exports
 
 def export(
     view: Annotated[
-        str | None, typer.Argument(help="The view; without it they are listed.")
+        str | None, typer.Argument(metavar="VIEW", help="The view; without it they are listed.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -71,7 +72,7 @@ def export(
         unit = "bytes" if output.suffix.lower() == ".csv" else "rows"
         with _progress(name, unit) as hear:
             rows = exports.write(conn, name, output, wanted, force=force, hear=hear)
-    console.say(f"{rows:,} rows of {name} are in {output} ({output.stat().st_size:,} bytes)")
+    console.say(f"{counted(rows, 'row')} of {name} in {output} ({output.stat().st_size:,} bytes)")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -30,7 +31,7 @@ class Severity(StrEnum):
 
 def findings(
     rule: Annotated[
-        str | None, typer.Option(help="Only of this rule of dim_finding_rules.")
+        str | None, typer.Option(metavar="RULE", help="Only of this rule of dim_finding_rules.")
     ] = None,
     asset: Annotated[
         str | None,
@@ -77,8 +78,8 @@ def table(found: Sequence[queries.Finding]) -> Table:
             each.rule,
             escape(each.symbol),
             f"{each.sessions:,}",
-            f"{each.first_ts:%Y-%m-%d}",
-            f"{each.last_ts:%Y-%m-%d}",
+            f"{each.first_ts.astimezone(UTC):%Y-%m-%d}",
+            f"{each.last_ts.astimezone(UTC):%Y-%m-%d}",
             "" if each.value is None else f"{each.value:.4g}",
         )
     return made

@@ -71,7 +71,7 @@ def add(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="Such as rsi; `kinds` lists them.")],
     parameters: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Such as period=28; others by default."),
+        typer.Argument(metavar="NAME=VALUE", help="Such as period=28; others by default."),
     ] = None,
 ) -> None:
     """Add an indicator. The next refresh adds its columns and fills their history."""
@@ -97,7 +97,7 @@ def add(
 def deactivate(name: Name) -> None:
     """Stop an indicator. Its columns stay, with the values that they have."""
     each = _switch(name, on=False)
-    console.say(f"{_name(each)} is off: {', '.join(each.columns)} stay as they are")
+    console.say(f"{_name(each)} is off: what is in {', '.join(each.columns)} stays as it is")
 
 
 @app.command()

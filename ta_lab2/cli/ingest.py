@@ -16,6 +16,7 @@ from ta_lab2.bars import ingest as prices
 from ta_lab2.bars import queries
 from ta_lab2.bars.formats import PriceFile, Wanted, mapping
 from ta_lab2.cli import console
+from ta_lab2.counted import counted
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 
@@ -26,7 +27,7 @@ def ingest(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Files, folders or quoted patterns: .csv, .csv.gz, .zip, .parquet,"
             " named <id>_<slug> unless --asset-id is given.",
         ),
@@ -34,12 +35,15 @@ def ingest(
     source: Annotated[
         str | None,
         typer.Option(
-            help="Where the prices come from: a row of dim_sources. [default: its layout]"
+            metavar="NAME",
+            help="Where the prices come from: a row of dim_sources; by default the layout says it.",
         ),
     ] = None,
     format_name: Annotated[
         str | None,
-        typer.Option("--format", metavar="NAME", help="Their layout. [default: by its header]"),
+        typer.Option(
+            "--format", metavar="NAME", help="Their layout; by default the header tells it."
+        ),
     ] = None,
     mapping_file: Annotated[
         Path | None,
@@ -47,13 +51,22 @@ def ingest(
     ] = None,
     asset_id: Annotated[
         int | None,
-        typer.Option(min=1, max=2**31 - 1, help="Their asset, where the name does not say it."),
+        typer.Option(
+            min=1, max=2**31 - 1, metavar="ID", help="Their asset, where the name does not say it."
+        ),
     ] = None,
-    slug: Annotated[str | None, typer.Option(help="The asset's slug, such as bitcoin.")] = None,
-    symbol: Annotated[str | None, typer.Option(help="The asset's ticker, such as BTC.")] = None,
+    slug: Annotated[
+        str | None, typer.Option(metavar="SLUG", help="The asset's slug, such as bitcoin.")
+    ] = None,
+    symbol: Annotated[
+        str | None, typer.Option(metavar="TICKER", help="The asset's ticker, such as BTC.")
+    ] = None,
     session: Annotated[
         str | None,
-        typer.Option(help="When a new asset trades: a row of dim_sessions. [default: CRYPTO]"),
+        typer.Option(
+            metavar="SESSION",
+            help="When a new asset trades: a row of dim_sessions, CRYPTO by default.",
+        ),
     ] = None,
     intraday: Annotated[
         bool,
@@ -202,7 +215,7 @@ def _undo(load: UUID) -> None:
     with psycopg.connect(app_conninfo(), application_name="ta-lab2 ingest") as conn:
         undone = queries.undo(conn, load)
     console.say(
-        f"load {load} is taken back: {undone.removed:,} candles removed,"
+        f"load {load} is taken back: {counted(undone.removed, 'candle')} removed,"
         f" {undone.restored:,} as they were before"
     )
 
@@ -248,7 +261,8 @@ def _show_other_source(conn: psycopg.Connection, loaded: prices.Loaded) -> None:
     own = queries.source(conn, loaded.file.asset_id, loaded.file.resolution)
     console.say(
         f"{loaded.file.path}: {loaded.symbol} comes from {own}, this is {loaded.source}:"
-        f" {counts.other_source:,} lines left out, of them {counts.other_differing:,} with other"
-        f" prices, {counts.other_new:,} of sessions without a candle"
+        f" {counted(counts.other_source, 'line')} left out, of them"
+        f" {counts.other_differing:,} with other prices,"
+        f" {counts.other_new:,} of sessions without a candle"
     )
     console.say("--extend stores the latter, --switch makes this the source")

@@ -11,6 +11,7 @@ import typer
 
 from ta_lab2.bars import exchange, feed, queries
 from ta_lab2.cli import console
+from ta_lab2.counted import counted
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 
@@ -171,7 +172,8 @@ def _say(market: exchange.Market, source: str, loaded: feed.Loaded, shown: str) 
         console.say(f"{source} is a new row of dim_sources: its volumes count units of the asset")
     if loaded.last:
         console.say(
-            f"{market.name}: to {loaded.last:{shown}}, {loaded.counts.loaded:,} candles loaded"
+            f"{market.name}: to {loaded.last:{shown}},"
+            f" {counted(loaded.counts.loaded, 'candle')} loaded"
         )
 
 

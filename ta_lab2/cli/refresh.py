@@ -22,7 +22,7 @@ from ta_lab2.features import queries
 from ta_lab2.regimes import queries as regimes
 from ta_lab2.signals import queries as signals
 
-_DONE: Final = re.compile(r"refresh_\w+: (\d+) more assets done, \d+ of (\d+)")
+_DONE: Final = re.compile(r"refresh_\w+: (\d+) more assets? done, \d+ of (\d+)")
 
 
 def refresh(

@@ -34,8 +34,8 @@ def schedule(
         except CronElsewhere as error:
             with _connect_to_cron(error) as cron:
                 queries.schedule_elsewhere(cron, at, intraday_at=intraday_at, database=database)
-    console.say(f"refresh_all runs in {database} at: {at}")
-    console.say(f"refresh_intraday runs in {database} at: {intraday_at}")
+    console.say(f"refresh_all runs in {database} at: {at} (UTC)")
+    console.say(f"refresh_intraday runs in {database} at: {intraday_at} (UTC)")
 
 
 def unschedule() -> None:

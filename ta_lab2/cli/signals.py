@@ -80,7 +80,7 @@ def add(
     ],
     parameters: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Such as fast_period=12 direction=both."),
+        typer.Argument(metavar="NAME=VALUE", help="Such as fast_period=12 direction=both."),
     ] = None,
     description: Annotated[
         str, typer.Option(metavar="TEXT", help="What it does, in a sentence.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import psycopg
 import typer
@@ -12,9 +12,13 @@ from rich.table import Table
 
 from ta_lab2.bars.names import asset_ids
 from ta_lab2.cli import console
+from ta_lab2.counted import counted
 from ta_lab2.db.connect import app_conninfo
 from ta_lab2.errors import Refused
 from ta_lab2.signals import queries
+
+#: Of the assets whose data end before the others', so many are named.
+NAMED: Final = 6
 
 
 def today(
@@ -34,9 +38,8 @@ def today(
         ids = asset_ids(conn, assets)
         seen = queries.last_bars(conn, ids)
         found = queries.today(conn, ids)
-    lacking = [
-        word for word, known in zip(assets or (), ids or (), strict=True) if known not in seen
-    ]
+    known = {each.id for each in seen}
+    lacking = [word for word, id_ in zip(assets or (), ids or (), strict=True) if id_ not in known]
     if lacking or not seen:
         raise Refused(
             f"there are no signals of {', '.join(lacking) or 'any asset'} yet",
@@ -44,10 +47,10 @@ def today(
         )
     if found:
         console.out.print(table(found))
-    console.say(
-        f"{len(found)} positions and exits; the last bar is of"
-        f" {' to '.join(sorted({str(min(seen.values())), str(max(seen.values()))}))}"
-    )
+    console.say(f"{counted(len(found), 'line')}; the last bar is of {seen[-1].day}")
+    behind = [each for each in seen if each.day < seen[-1].day]
+    if behind:
+        console.say(f"not of that day, with the last bar that there is: {_listed(behind)}")
 
 
 def table(rows: list[queries.Standing]) -> Table:
@@ -71,6 +74,13 @@ def table(rows: list[queries.Standing]) -> Table:
             "" if row.exit_level is None else _price(row.exit_level),
         )
     return made
+
+
+def _listed(behind: list[queries.LastBar]) -> str:
+    """Return the assets whose bars end earlier; of many, the first ones."""
+    named = [f"{each.symbol} {each.day}" for each in behind[:NAMED]]
+    more = [f"{len(behind) - NAMED:,} more"] if len(behind) > NAMED else []
+    return ", ".join(named + more)
 
 
 def _price(value: float) -> str:

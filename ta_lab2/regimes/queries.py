@@ -68,7 +68,7 @@ def trends(conn: Connection, asset_id: int) -> Trends | None:
             """
             select
                 a.symbol,
-                array_agg(p.ts::date order by p.ts) as days,
+                array_agg((p.ts at time zone 'UTC')::date order by p.ts) as days,
                 array_agg(p.close order by p.ts) as closes,
                 array_agg(r.l0_trend order by p.ts) as months,
                 array_agg(r.l1_trend order by p.ts) as weeks,
@@ -89,8 +89,8 @@ def latest(conn: Connection, asset_ids: Sequence[int] | None = None) -> list[Reg
         return cursor.execute(
             """
             select
-                a.id, a.symbol, r.ts::date as day, r.l0_key, r.l1_key, r.l2_key,
-                r.size, r.stop, r.setups, r.stand_down
+                a.id, a.symbol, (r.ts at time zone 'UTC')::date as day,
+                r.l0_key, r.l1_key, r.l2_key, r.size, r.stop, r.setups, r.stand_down
             from regimes.as_of(%s::integer[]) as r
             join bars.dim_assets as a on a.id = r.id
             order by a.id

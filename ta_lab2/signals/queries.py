@@ -52,6 +52,15 @@ class Standing:
     exit_level: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class LastBar:
+    """The last bar that the signals of an asset have seen."""
+
+    id: int
+    symbol: str
+    day: date
+
+
 def refresh(
     conn: Connection,
     asset_ids: Sequence[int] | None = None,
@@ -124,22 +133,22 @@ def switch(conn: Connection, name: str, *, on: bool) -> Signal | None:
         ).fetchone()
 
 
-def last_bars(conn: Connection, asset_ids: Sequence[int] | None = None) -> dict[int, date]:
-    """Return the last bar that the signals of each asset have seen, by id."""
-    with translated():
-        return dict(
-            conn.execute(
-                """
-                select s.id, max(s.last_ts)::date
-                from published.cmc_signal_status as s
-                where s.is_active
-                  and s.last_ts is not null
-                  and s.id = any (coalesce(%s::integer[], array[s.id]))
-                group by s.id
-                """,
-                (None if asset_ids is None else list(asset_ids),),
-            ).fetchall()
-        )
+def last_bars(conn: Connection, asset_ids: Sequence[int] | None = None) -> list[LastBar]:
+    """Return the last bar that the signals of each asset have seen, the earliest first."""
+    with translated(), conn.cursor(row_factory=class_row(LastBar)) as cursor:
+        return cursor.execute(
+            """
+            select s.id, a.symbol, (max(s.last_ts) at time zone 'UTC')::date as day
+            from published.cmc_signal_status as s
+            join published.dim_assets as a using (id)
+            where s.is_active
+              and s.last_ts is not null
+              and s.id = any (coalesce(%s::integer[], array[s.id]))
+            group by s.id, a.symbol
+            order by day, s.id
+            """,
+            (None if asset_ids is None else list(asset_ids),),
+        ).fetchall()
 
 
 def today(conn: Connection, asset_ids: Sequence[int] | None = None) -> list[Standing]:
@@ -148,8 +157,9 @@ def today(conn: Connection, asset_ids: Sequence[int] | None = None) -> list[Stan
         return cursor.execute(
             """
             select
-                t.symbol, t.signal_name, t.event, t.direction, t.entry_ts::date as entry_day,
-                t.entry_price, coalesce(t.exit_price, t.close) as close, t.pnl_pct, t.exit_level
+                t.symbol, t.signal_name, t.event, t.direction,
+                (t.entry_ts at time zone 'UTC')::date as entry_day, t.entry_price,
+                coalesce(t.exit_price, t.close) as close, t.pnl_pct, t.exit_level
             from published.cmc_signals_today as t
             where t.id = any (coalesce(%s::integer[], array[t.id]))
             order by t.id, t.signal_id, t.entry_ts

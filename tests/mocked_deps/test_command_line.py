@@ -4,9 +4,36 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from rich.text import Text
 from typer.main import get_command
 
 from ta_lab2 import cli
+
+
+def commands(command, *words):
+    """Yield every command with what one types for it."""
+    yield list(words), command
+    for name, each in getattr(command, "commands", {}).items():
+        if name != "default":
+            yield from commands(each, *words, name)
+
+
+EVERY = {" ".join(words): command for words, command in commands(get_command(cli.app))}
+
+
+@pytest.mark.parametrize("words", EVERY)
+def test_help_names_what_is_typed_and_no_type_of_python(words, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert cli.run([*words.split(), "--help"]) == 0
+    told = capsys.readouterr().out
+    for kind in ("<bool>", "<str>", "<int", "<float", "<list"):
+        assert kind not in told
+    # What stands in square brackets is taken for markup and would be missing.
+    shown = " ".join(told.replace("│", " ").split())
+    for each in EVERY[words].params:
+        if told_of := getattr(each, "help", None):
+            assert Text.from_markup(told_of).plain == told_of, "it would lose what is in brackets"
+            assert told_of in shown or len(told_of) > 120
 
 
 def test_commands_are_listed_in_the_order_in_which_one_needs_them():

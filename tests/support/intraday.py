@@ -108,7 +108,7 @@ def refresh(conn: psycopg.Connection, *, rebuild: bool = False) -> str:
 
 def written(line: str) -> int | None:
     """The number of rows that a refresh tells; None where the server keeps bars by itself."""
-    found = re.search(r", (\d+) rows,", line)
+    found = re.search(r", (\d+) rows?,", line)
     return int(found[1]) if found else None
 
 

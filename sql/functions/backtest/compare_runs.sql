@@ -13,7 +13,7 @@
 -- Runs of different signals have segments of other columns: between them, data are not compared.
 --
 -- requires: functions/backtest/require_run.sql, functions/bars/prices_as_of.sql, functions/features/as_of.sql
--- requires: functions/features/ema_rows_as_of.sql, functions/signals/refresh_type.sql
+-- requires: functions/features/ema_rows_as_of.sql, functions/signals/refresh_type.sql, functions/db/counted.sql
 
 create or replace function backtest._told_signals(p_run backtest.runs, p_id integer)
 returns table (ts timestamptz, position_state text, told text)
@@ -27,7 +27,7 @@ begin
         case
             when e.position_state = 'open' then format('enter %s at %s', e.direction, e.entry_price)
             else format(
-                'leave %s of %s at %s, pnl %s', e.direction, e.entry_ts::date, e.exit_price, e.pnl_pct
+                'leave %s of %s at %s, pnl %s', e.direction, (e.entry_ts at time zone 'UTC')::date, e.exit_price, e.pnl_pct
             )
         end
     from signals.events(p_id, p_run.signal_id, p_run.data_at) as e;
@@ -81,7 +81,8 @@ begin
         'candle', p_id, min(p.ts), case when p.id_a is null then 'only in b' else 'only in a' end,
         case when p.id_a is null then '0' else count(*)::text end,
         case when p.id_b is null then '0' else count(*)::text end,
-        format('%s candles, %s to %s', count(*), min(p.ts)::date, max(p.ts)::date)
+        format('%s, %s to %s', db.counted(count(*), 'candle'),
+            (min(p.ts) at time zone 'UTC')::date, (max(p.ts) at time zone 'UTC')::date)
     from pair as p
     where p.id_a is null or p.id_b is null
     group by p.id_a is null, p.id_b is null, p.id_a, p.id_b;
@@ -125,7 +126,7 @@ begin
     )
     select
         'feature', p_id, f.ts, f.name, f.a, f.b,
-        format('%s bars of the segment', f.days)
+        format('%s of the segment', db.counted(f.days, 'bar'))
         || case when f.name = any (v_read) then ', read by the signal' else '' end
     from value as f
     where f.place = 1
@@ -216,8 +217,9 @@ begin
         coalesce(x.id, y.id) as id, coalesce(x.year, y.year) as year,
         encode(x.digest, 'hex') as a, encode(y.digest, 'hex') as b,
         format(
-            '%s, %s and %s rows; %s segments differ', coalesce(x.year, y.year),
-            coalesce(x.row_count, 0), coalesce(y.row_count, 0), count(*) over ()
+            '%s, %s and %s; %s', coalesce(x.year, y.year),
+            coalesce(x.row_count, 0), db.counted(coalesce(y.row_count, 0), 'row'),
+            case when count(*) over () = 1 then '1 segment differs' else count(*) over () || ' segments differ' end
         ) as detail
     into v_segment
     from (select s.* from backtest.run_segments as s where s.run_id = p_a.run_id) as x
@@ -257,10 +259,10 @@ select
     case
         when p_trade.run_id is null then null
         else format(
-            '%s %s at %s, %s, net %s', p_trade.direction, p_trade.entry_ts::date, p_trade.entry_price,
+            '%s %s at %s, %s, net %s', p_trade.direction, (p_trade.entry_ts at time zone 'UTC')::date, p_trade.entry_price,
             case
                 when p_trade.exit_ts is null then 'open'
-                else format('left %s at %s', p_trade.exit_ts::date, p_trade.exit_price)
+                else format('left %s at %s', (p_trade.exit_ts at time zone 'UTC')::date, p_trade.exit_price)
             end,
             p_trade.net_pnl
         )

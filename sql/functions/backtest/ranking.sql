@@ -4,7 +4,8 @@
 --     select r.* from backtest.ranking('demo') as r;
 --
 -- A strategy is a signal with its assets, range, costs, sizing and fill; of its repeats the latest counts. With a label only
--- runs of that label. A run without a Sharpe ratio comes last.
+-- runs of that label. A run without a Sharpe ratio comes last. A ranking is in-sample: the first of many is partly chance, and
+-- runs of other ranges or costs do not compare; backtest.cautions() says what to keep in mind of each.
 
 create or replace function backtest.ranking(p_label text default null)
 returns table (
@@ -62,4 +63,4 @@ order by 1
 $$;
 
 comment on function backtest.ranking(text) is
-    'The latest run of each strategy by descending Sharpe ratio, with its main metrics; fractions.';
+    'The latest run of each strategy by descending Sharpe ratio, with its main metrics; fractions. In-sample: of many, the first is partly chance.';

@@ -12,7 +12,7 @@
 -- requires: functions/backtest/simulation_kernel.sql, functions/backtest/measure.sql
 -- requires: functions/backtest/machinery.sql, functions/backtest/inputs_digest.sql
 -- requires: functions/backtest/result_digest.sql, functions/backtest/delete_equity.sql
--- requires: functions/features/copy_in.sql
+-- requires: functions/features/copy_in.sql, functions/db/counted.sql
 
 create or replace function backtest.work_out(p_runs backtest.runs[])
 returns setof backtest.runs
@@ -63,18 +63,18 @@ begin
             raise exception 'signals of % are not up to date with the candles', v_run.signal_name
                 using errcode = 'TA602',
                       detail = format(
-                          'Of asset %s (%s assets in all): %s.',
-                          v_in.stale_ids[1], cardinality(v_in.stale_ids), v_in.stale_reasons[1]
+                          'Of asset %s (%s in all): %s.',
+                          v_in.stale_ids[1], db.counted(cardinality(v_in.stale_ids), 'asset'), v_in.stale_reasons[1]
                       ),
-                      hint = 'call refresh_all(); then run it again.';
+                      hint = 'call refresh_all(), or `ta-lab2 refresh`; then run it again.';
         end if;
         if v_in.bar_count = 0 then
             raise exception 'there is no candle in the range'
                 using errcode = 'TA606',
                       detail = format(
-                          'From %s to %s, of %s assets.',
+                          'From %s to %s, of %s.',
                           coalesce(v_run.from_ts::text, 'the first candle'), coalesce(v_run.to_ts::text, 'the last'),
-                          cardinality(v_run.asset_ids)
+                          db.counted(cardinality(v_run.asset_ids), 'asset')
                       ),
                       hint = 'select id, min(ts), max(ts) from cmc_price_histories7 group by id says which there are.';
         end if;

@@ -13,7 +13,7 @@
 -- A run is one transaction: killed anywhere it leaves nothing. The same data, parameters and machinery give the
 -- same bits, and three digests in backtest.runs say which of them are the same. docs/backtest.md has the rules.
 --
--- requires: functions/backtest/planned_runs.sql, functions/backtest/work_out.sql
+-- requires: functions/backtest/planned_runs.sql, functions/backtest/work_out.sql, functions/db/counted.sql
 
 create or replace procedure public.run_backtest(
     p_signal text,
@@ -53,9 +53,9 @@ begin
     into v_run
     from backtest.work_out(array[v_run]) as w;
     p_run_id := v_run.run_id;
-    raise notice 'run_backtest: %, % assets, % bars, % trades, %, % s',
-        v_run.signal_name, cardinality(v_run.asset_ids), v_run.bars,
-        (select count(*) from backtest.trades as t where t.run_id = p_run_id), v_run.status,
+    raise notice 'run_backtest: %, %, %, %, %, % s',
+        v_run.signal_name, db.counted(cardinality(v_run.asset_ids), 'asset'), db.counted(v_run.bars, 'bar'),
+        db.counted((select count(*) from backtest.trades as t where t.run_id = p_run_id), 'trade'), v_run.status,
         round(extract(epoch from v_run.duration), 2);
 end
 $$;

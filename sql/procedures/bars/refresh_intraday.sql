@@ -10,7 +10,7 @@
 -- it commits on its way; elsewhere an asset is a transaction, in which they go first.
 --
 -- requires: functions/bars/roll_up_intraday.sql, procedures/db/refresh_rollup.sql
--- requires: functions/db/can_roll_up.sql
+-- requires: functions/db/can_roll_up.sql, functions/db/counted.sql
 -- requires: functions/observability/start_run.sql, functions/observability/end_run.sql
 -- requires: functions/observability/abandoned_runs.sql
 
@@ -108,8 +108,9 @@ begin
         'assets', cardinality(v_ids), 'spans', v_spans, 'rows_written', v_rows
     )));
     commit;
-    raise notice 'refresh_intraday: % assets, %, % s',
-        cardinality(v_ids), v_spans || ' spans' || coalesce(', ' || v_rows || ' rows', ''),
+    raise notice 'refresh_intraday: %, %, % s',
+        db.counted(cardinality(v_ids), 'asset'),
+        db.counted(v_spans, 'span') || coalesce(', ' || db.counted(v_rows, 'row'), ''),
         round(extract(epoch from clock_timestamp() - v_started), 1);
 end
 $$;

@@ -4,7 +4,7 @@
 --     call refresh_features(p_asset_ids => '{1,1027}');
 --     call refresh_features(p_steps => '{returns}');  -- these steps, the others stay due
 --     call refresh_features(p_indicators => '{RSI,macd_12_26_9}');  -- their columns, all else stays due
---     call refresh_features(p_dry_run => true);       -- says what is due, writes nothing
+--     call refresh_features(p_dry_run => true);       -- says what is due, writes nothing; refresh_candidates() has it by asset
 --     call refresh_features(p_rebuild => true);       -- works everything out anew
 --
 -- Front door: lives in public so an operator can type it unqualified.
@@ -24,7 +24,7 @@
 -- p_verb is for the verbs of slices above this one, such as refresh_regimes: each has a list of
 -- computations, locks and records of its own, and all of them run like this.
 --
--- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql
+-- requires: functions/features/assets_to_refresh.sql, functions/features/record_failure.sql, functions/db/counted.sql
 -- requires: functions/features/fingerprints.sql, functions/features/prepare_indicators.sql
 -- requires: functions/features/refresh_batches.sql, functions/features/refresh_assets.sql
 -- requires: functions/features/refresh_candidates.sql, functions/features/of_steps.sql
@@ -44,24 +44,43 @@ language plpgsql
 volatile parallel unsafe
 as $$
 declare
-    v_due   record;
-    v_count integer := 0;
+    -- Of more assets than these a line each would be more than anybody reads.
+    c_singly constant integer := 3;
+    v_due    record;
+    v_count  bigint := 0;
 begin
     for v_due in
-        select c.id, c.feature_type, c.from_ts, c.candidates
-        from features.refresh_candidates(p_asset_ids, p_rebuild, p_steps, p_verb) as c
-        where c.from_ts is not null
+        with due as (
+            select c.id, c.feature_type, c.candidates, c.place
+            from features.refresh_candidates(p_asset_ids, p_rebuild, p_steps, p_verb) with ordinality
+                as c (id, feature_type, from_ts, candidates, place)
+            where c.from_ts is not null
+        ), line as (
+            select
+                case when n.assets <= c_singly then d.id end as id, d.feature_type, min(d.place) as place,
+                count(*) as computations, sum(d.candidates)::bigint as candidates
+            from due as d
+            cross join (select count(distinct d.id) as assets from due as d) as n
+            group by 1, 2
+        )
+        select
+            concat('asset ' || l.id || ', ') || l.feature_type || ': '
+                || case when l.id is null then db.counted(l.computations, 'asset') || ', ' else '' end
+                || db.counted(l.candidates, 'candle') || case when l.candidates = 1 then ' is' else ' are' end as told,
+            l.computations
+        from line as l
+        order by l.place
     loop
-        raise notice '%: asset %, %: % candles are due',
-            p_verb, v_due.id, v_due.feature_type, v_due.candidates;
-        v_count := v_count + 1;
+        raise notice '%: % due', p_verb, v_due.told;
+        v_count := v_count + v_due.computations;
     end loop;
-    raise notice '%: % computations are due, nothing was written', p_verb, v_count;
+    raise notice '%: % due, nothing was written', p_verb,
+        db.counted(v_count, 'computation') || case when v_count = 1 then ' is' else ' are' end;
 end
 $$;
 
 comment on function features._announce_candidates(integer[], text[], boolean, text) is
-    'Private: says for each asset and computation how much a refresh would work on.';
+    'Private: says how much a refresh would work on, by asset and computation; of more than three assets by computation alone.';
 
 create or replace function features._refresh_and_record(
     p_run_id uuid,
@@ -230,8 +249,9 @@ begin
         commit;
         v_done := v_done + cardinality(v_mine);
         if clock_timestamp() > v_told_at + interval '1 second' or v_done + cardinality(v_left) = cardinality(v_ids) then
-            raise notice '%: % more assets done, % of %, % rows, % s',
-                p_verb, v_done - v_told, v_done + cardinality(v_left), cardinality(v_ids), v_rows,
+            raise notice '%: % done, % of %, %, % s',
+                p_verb, db.counted(v_done - v_told, 'more asset'), v_done + cardinality(v_left), cardinality(v_ids),
+                db.counted(v_rows, 'row'),
                 round(extract(epoch from clock_timestamp() - v_started), 1);
             v_told := v_done;
             v_told_at := clock_timestamp();
@@ -262,18 +282,18 @@ begin
     commit;
 
     if cardinality(v_left) > 0 then
-        raise notice '%: % assets left to another session', p_verb, cardinality(v_left);
+        raise notice '%: % left to another session', p_verb, db.counted(cardinality(v_left), 'asset');
     end if;
     -- What another session has or had in hand says whether it is all of them: of sessions that share
     -- the work one may meet nothing but the asset that always fails.
     if v_status = 'failed' then
         raise exception '% failed for every asset', p_verb
             using errcode = 'TA401',
-                  detail = format('%s assets tried, none succeeded.', v_done),
+                  detail = format('%s tried, none succeeded.', db.counted(v_done, 'asset')),
                   hint = 'select id, verb, last_error from refresh_state where failed_at is not null says why.';
     end if;
-    raise notice '%: % assets, % rows, % s, % failed',
-        p_verb, v_done, v_rows, round(extract(epoch from clock_timestamp() - v_started), 1), v_failed;
+    raise notice '%: %, %, % s, % failed',
+        p_verb, db.counted(v_done, 'asset'), db.counted(v_rows, 'row'), round(extract(epoch from clock_timestamp() - v_started), 1), v_failed;
 end
 $$;
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from ta_lab2.backtest import errors, runs
+from ta_lab2.counted import counted
 from tests.support import contract, naive, prices, servers
 
 SIGNAL = "ema_9_21_long"
@@ -279,7 +280,7 @@ def test_each_feature_is_named_with_the_first_bar_on_which_it_differs(pair):
                 if value is None
                 else str(value).lower() == text or (float(text) == value)
             )
-        assert each.detail.startswith(f"{days[each.what]} bars of the segment")
+        assert each.detail.startswith(f"{counted(days[each.what], 'bar')} of the segment")
     read = [each.what for each in found if "read by the signal" in each.detail]
     # Those of the signal itself, and those that every signal may be filtered and sized by.
     assert set(read) == {"ema_9", "ema_21", "rsi_14", "atr_14", "parkinson_20"}

@@ -191,8 +191,8 @@ def test_a_run_that_cannot_be_made_is_told_and_takes_no_other_along(conn):
     warned = [(what, detail) for severity, what, detail in told if severity == "WARNING"]
     assert len(warned) == 3
     for what, says in (
-        ("ema_9_21_long over assets 2 failed", "of 1 assets"),
-        ("rsi_30_70_mr over assets 2 failed", "of 1 assets"),
+        ("ema_9_21_long over assets 2 failed", "of 1 asset"),
+        ("rsi_30_70_mr over assets 2 failed", "of 1 asset"),
         ("rsi_30_70_mr over assets 4 failed", "signals_rsi_mean_revert is behind"),
     ):
         assert any(what in problem and says in detail for problem, detail in warned), what

@@ -29,7 +29,7 @@ def test_signals_that_the_candles_have_outrun_are_refused(market, change):
 
     with pytest.raises(errors.SignalsOutrun, match=f"{EMA} are not up to date") as raised:
         call(market)
-    assert "Of asset 4 (1 assets in all)" in raised.value.detail
+    assert "Of asset 4 (1 asset in all)" in raised.value.detail
     assert "refresh_all()" in raised.value.hint
 
 

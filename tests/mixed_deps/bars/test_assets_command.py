@@ -84,7 +84,7 @@ def test_delete_asks_and_without_an_answer_nothing_is_deleted(capsys, database):
 def test_what_is_deleted_stays_in_the_log_and_can_be_loaded_again(capsys, database, tmp_path):
     status, _, err = run(capsys, "delete", "1", "--yes")
     assert status == 0
-    assert "2 candles of BTC are deleted" in err
+    assert "2 candles of BTC deleted" in err
     assert one(database, "select count(*) from bars.cmc_price_histories7") == (0,)
     assert one(
         database, "select count(*), min(replaced_by) from bars.price_revisions where id = 1"

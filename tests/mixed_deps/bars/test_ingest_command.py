@@ -217,11 +217,11 @@ def test_refresh_prints_its_progress_and_its_total(tmp_path, capsys):
     run(capsys, "ingest", tmp_path)
     status, _, err = run(capsys, "refresh", "--assets", "btc")
     assert status == 0
-    assert "1 more assets done, 1 of 1" in err
+    assert "1 more asset done, 1 of 1" in err
     # A row a day of every daily table, and of either day's bars with their EMAs 28.
-    assert f"refresh_features: 1 assets, {2 * len(DAILY) + 28} rows," in err
-    assert "refresh_regimes: 1 assets, 2 rows," in err
-    assert "refresh_signals: 1 assets, 0 rows," in err.splitlines()[-1]
+    assert f"refresh_features: 1 asset, {2 * len(DAILY) + 28} rows," in err
+    assert "refresh_regimes: 1 asset, 2 rows," in err
+    assert "refresh_signals: 1 asset, 0 rows," in err.splitlines()[-1]
     assert " 0 rows," in run(capsys, "refresh")[2].splitlines()[-1]
 
 
@@ -247,7 +247,7 @@ def test_it_says_how_to_take_a_load_back_and_that_works(tmp_path, capsys, databa
     words = line.partition("ta-lab2 ")[2].split()
     status, _, err = run(capsys, *words)
     assert status == 0
-    assert "1 candles removed, 0 as they were before" in err
+    assert "1 candle removed, 0 as they were before" in err
     assert candles(database) == 0
     status, _, err = run(capsys, *words)
     assert status == 2

@@ -78,7 +78,8 @@ def test_every_example_of_the_page_loads_plain_packed_and_as_parquet(database, t
     (tmp_path / "BTC.csv").write_text(EXAMPLES["plain"])
 
     ingest(folder)
-    ingest(tmp_path / "BTC.csv", "--asset-id", 10, "--symbol", "PLN", "--source", "bitstamp")
+    plain = len(LAYOUTS)
+    ingest(tmp_path / "BTC.csv", "--asset-id", plain, "--symbol", "PLN", "--source", "bitstamp")
     ingest("--mapping", tmp_path / "mapping.toml", tmp_path / "99_mapped.csv")
 
     with psycopg.connect(database) as conn:

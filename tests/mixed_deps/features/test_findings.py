@@ -417,7 +417,7 @@ def command(own_db, means, capsys):
     return run
 
 
-def test_the_command_shows_them_the_worst_first(conn, command):
+def test_the_command_shows_them_the_worst_first(conn, command, monkeypatch):
     assert command()[2].strip() == "nothing was found"
     contract.put(conn, 1, walk() | {90: 210.0}, 0)
     contract.refresh(conn)
@@ -429,6 +429,8 @@ def test_the_command_shows_them_the_worst_first(conn, command):
     assert rows[0][:6] == ["warning", "return_too_large", symbol, "2", first, last]
     hole = f"{prices.ts(64):%Y-%m-%d}"
     assert rows[1:] == [["info", "sessions_absent", symbol, "1", hole, hole, "4"]]
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")
+    assert command()[1] == out, "days are of UTC wherever the reader is"
     each = [line for line in command("--each")[1] if symbol in line]
     assert [line[4] for line in each] == [last, first, hole]
     assert rows[0][6] == max((line[6] for line in each[:2]), key=lambda text: abs(float(text)))

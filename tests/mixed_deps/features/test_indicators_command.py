@@ -66,7 +66,7 @@ def test_it_is_switched_off_and_on(capsys, database):
     with psycopg.connect(database) as conn:
         contract.unread(conn)
     status, _, err = run(capsys, "deactivate", "rsi_14")
-    assert (status, err.strip()) == (0, "rsi period=14 is off: rsi_14 stay as they are")
+    assert (status, err.strip()) == (0, "rsi period=14 is off: what is in rsi_14 stays as it is")
     assert ["2", "rsi", "period=14", "rsi_14", "no"] in run(capsys, "list")[1]
     status, _, err = run(capsys, "add", "rsi")
     assert status == 2

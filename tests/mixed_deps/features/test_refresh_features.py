@@ -52,7 +52,7 @@ def refresh(conn, asset_ids=None, **options) -> list[str]:
 
 
 def rows_written(lines) -> int:
-    return int(re.search(r" (\d+) rows,", lines[-1])[1])
+    return int(re.search(r" (\d+) rows?,", lines[-1])[1])
 
 
 def digest(conn) -> str:
@@ -100,7 +100,7 @@ def test_a_refresh_says_how_far_it_is_and_a_second_one_writes_nothing(conn):
     lines = refresh(conn)
     # In one line or, where the machine is busy, in several.
     told = [
-        re.match(r"refresh_features: (\d+) more assets done, (\d+) of 5, (\d+) rows", line)
+        re.match(r"refresh_features: (\d+) more assets? done, (\d+) of 5, (\d+) rows?", line)
         for line in lines
         if "done" in line
     ]
@@ -132,8 +132,15 @@ def test_an_unknown_asset_is_refused_before_anything_is_done(conn, ids):
 
 
 def test_a_dry_run_says_what_is_due_and_writes_nothing(conn):
+    candles = conn.execute("select count(*) from bars.cmc_price_histories7").fetchone()[0]
     lines = refresh(conn, dry_run=True)
+    assert lines[:-1] == [
+        f"refresh_features: {name}: {len(ASSETS)} assets, {candles} candles are due"
+        for name in sorted(each.feature_type for each in COMPUTATIONS)
+    ], "of many assets a line for each computation"
+    lines = refresh(conn, [3, 52], dry_run=True)
     assert "refresh_features: asset 52, returns: 196 candles are due" in lines
+    lines = refresh(conn, dry_run=True)
     due = len(ASSETS) * len(COMPUTATIONS)
     assert lines[-1] == f"refresh_features: {due} computations are due, nothing was written"
     assert state(conn) == []
@@ -214,7 +221,7 @@ def test_an_asset_that_another_session_holds_is_left_to_it(conn, own_db):
         other.execute("select from features.refresh_state as s where s.id = 3 for update")
         conn.execute("set lock_timeout = '10s'")
         lines = refresh(conn)
-    assert "refresh_features: 1 assets left to another session" in lines
+    assert "refresh_features: 1 asset left to another session" in lines
     assert rows_written(lines) == 4 * SESSIONS
     assert rows_written(refresh(conn)) == SESSIONS
     assert digest(conn) == expected

@@ -65,7 +65,7 @@ def test_parquet_has_the_very_same_values(conn, capsys, tmp_path):
     path = tmp_path / "returns.parquet"
     status, _, err = run(capsys, "cmc_returns_daily", "-o", path)
     assert status == 0
-    assert "120 rows of cmc_returns_daily are in " in err
+    assert "120 rows of cmc_returns_daily in " in err
     names, rows = table(conn, "cmc_returns_daily")
     read = pyarrow.parquet.read_table(path)
     assert read.column_names == names

@@ -51,6 +51,15 @@ def test_it_shows_the_last_regimes_and_what_they_allow(capsys, refreshed, words)
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_days_are_of_utc_wherever_the_reader_is(capsys, refreshed, monkeypatch):
+    shown = run(capsys)
+    drawn = queries.trends(refreshed, 1)
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")
+    assert run(capsys) == shown
+    refreshed.execute("set timezone = 'Asia/Tokyo'")
+    assert queries.trends(refreshed, 1) == drawn
+
+
 def test_it_draws_one_asset(capsys, refreshed, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "one.png"

@@ -110,7 +110,7 @@ def test_entries_and_exits_are_those_of_the_definitions(market):
             for event in expected:
                 seen[kind, event.direction, event.state, bool(params.get("use_regime"))] += 1
     # Every type, from both sides, in and out: nothing of this is compared with nothing.
-    assert len({key[:3] for key in seen}) == 12
+    assert len({key[:3] for key in seen}) == 4 * len(signals_by_definition.SETUPS)
     assert min(seen[kind, "long", "open", True] for kind in signals_by_definition.SETUPS) > 0, seen
 
 

@@ -50,12 +50,30 @@ def test_one_that_is_added_says_something_after_the_next_refresh(conn, capsys, o
     assert {row[2] for row in rows} & {"open", "entry"}
     assert max(len(" ".join(line)) for line in out) <= 80
     assert "the last bar is of 20" in err
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")
+    assert run(capsys, "today", "one") == (0, out, err), "days are of UTC wherever the reader is"
+    monkeypatch.delenv("PGTZ")
     means(make_conninfo(own_db, options="-c role=ta_lab2_reader"))
     assert run(capsys, "today", "one") == (0, out, err)
     means(own_db)
     assert run(capsys, "signals", "deactivate", "quick")[0] == 0
     assert not [line for line in run(capsys, "today")[1] if line[:2] == ["ONE", "quick"]]
     assert run(capsys, "signals", "activate", "quick")[0] == 0
+
+
+def test_assets_whose_data_ended_are_told_apart_from_today(conn, capsys):
+    contract.only(conn, ("1D",))
+    for asset, days, symbol in ((1, 120, "ONE"), (2, 100, "GONE")):
+        contract.put(conn, asset, contract.history(days, asset))
+        conn.execute("update bars.dim_assets as a set symbol = %s where a.id = %s", (symbol, asset))
+    assert run(capsys, "refresh")[0] == 0
+    _, _, err = run(capsys, "today")
+    last = dict(
+        conn.execute("select s.id, max(s.last_ts)::date from cmc_signal_status as s group by s.id")
+    )
+    assert f"the last bar is of {last[1]}" in err
+    assert f"not of that day, with the last bar that there is: GONE {last[2]}" in err
+    assert "not of that day" not in run(capsys, "today", "gone")[2]
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_candles_whose_session_went_are_told(capsys, database, new_york):
     assert told[0] == (
         f"EQUITY: asset 900001 has a candle at {holidays[0]}, which is no session's end"
     )
-    assert "EQUITY: 7 candles belong to no session" in " ".join(told[-1].split())
+    assert "EQUITY: 7 candles outside all sessions" in " ".join(told[-1].split())
     assert "bars.stray_candles('EQUITY')" in said
 
 

@@ -103,6 +103,7 @@ def page_of(symbol="BTC", days=400, trades=1, **changed):
             Metric(name, 0.5, unit, f"formula of {name}", f"About {name}.")
             for name, unit in UNITS.items()
         ],
+        cautions=[],
         curve=curve(days),
         months=[
             report_rows.Month(2023, 0, 0.1, 7),

@@ -41,7 +41,7 @@ def test_both_have_a_help_of_their_own(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert cli.run(["ingest", "--help"]) == 0
     files = capsys.readouterr().out
-    assert "ingest [OPTIONS] [FILE...]" in files
+    assert "ingest [OPTIONS] [FILE]..." in files
     assert "ta-lab2 ingest ccxt --help" in files
     assert cli.run(["ingest", "ccxt", "--help"]) == 0
     assert "ingest ccxt [OPTIONS]" in capsys.readouterr().out

@@ -273,7 +273,7 @@ def test_files_are_loaded_twice_without_a_change(run, coin):
     again, err = run(str(coin.parent / "*.csv"))
     assert again == out
     assert "700_testcoin.csv: 2 unchanged" in err
-    assert "1 assets, 0 rows" in err
+    assert "1 asset, 0 rows" in err
 
 
 def test_a_table_of_files_shows_these_files_only(run, coin):

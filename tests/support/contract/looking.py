@@ -103,7 +103,7 @@ def refresh(
 
 def written(lines: Sequence[str], upto: str = LAST) -> int:
     """The number of rows that the last lines of a refresh tell."""
-    found = [re.search(r" \d+ assets, (\d+) rows,", line) for line in lines]
+    found = [re.search(r" \d+ assets?, (\d+) rows?,", line) for line in lines]
     counts = [int(each[1]) for each in found if each]
     assert len(counts) == len(verbs(upto)), lines
     return sum(counts)

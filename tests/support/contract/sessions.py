@@ -162,7 +162,7 @@ def two_share_the_work(connect: Connect, *, upto: str = LAST) -> None:
         int(found[1])
         for line in lines
         # A verb that follows may find nothing left of what the other session did before it began.
-        if (found := re.match(r"refresh_features: (\d+) assets, \d+ rows", line))
+        if (found := re.match(r"refresh_features: (\d+) assets?, \d+ rows?", line))
     ]
     assert sum(done) == len(assets), "each asset is done once"
     assert digest(conn, upto) == expected

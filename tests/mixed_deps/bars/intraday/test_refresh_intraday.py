@@ -259,7 +259,7 @@ def test_the_command_rolls_up_and_says_so(conn, own_db, means, capsys):
     means(own_db)
     intraday.put(conn, 1, history())
     assert cli.run(["refresh", "--intraday"]) == 0
-    assert "refresh_intraday: 1 assets, " in capsys.readouterr().err
+    assert "refresh_intraday: 1 asset, " in capsys.readouterr().err
     as_naive(conn, history())
     assert cli.run(["refresh", "--intraday", "--rebuild"]) == 0
     assert cli.run(["refresh", "--intraday"]) == 0
