@@ -77,7 +77,7 @@ declare
     v_features text := 'published.cmc_daily_features';
     v_emas     text := 'published.cmc_ema_multi_tf';
     v_regimes  text := 'published.cmc_regimes_daily';
-    v_of       text[] := '{f.id = a.id and,e.id = f.id and e.tf_id = $4 and,r.id = f.id and}';
+    v_of       text[] := array['f.id = a.id and', 'e.id = f.id and e.tf_id = $4 and', 'r.id = f.id and'];
     v_known    text;
     v_own      text;
     v_has_emas boolean := exists (select from unnest(p_own) as o (name) where o.name like 'ema\_%');
@@ -104,7 +104,7 @@ begin
         v_regimes := 'regime';
         -- They are of one asset and one timeframe: to ask that again has the planner expect a single row,
         -- and join two histories each row with each.
-        v_of := '{"","",""}';
+        v_of := array['', '', ''];
     end if;
 
     for

@@ -35,7 +35,9 @@ def test_list_and_kinds_show_what_there_is_and_what_can_be(conn, capsys):
     assert {"ema_crossover", "rsi_mean_revert", "atr_breakout", "cooldown_bars=0"} <= set(words)
 
 
-def test_one_that_is_added_says_something_after_the_next_refresh(conn, capsys, own_db, means):
+def test_one_that_is_added_says_something_after_the_next_refresh(
+    conn, capsys, own_db, means, monkeypatch
+):
     contract.only(conn, ("1D",))
     contract.put(conn, 1, contract.history(120))
     conn.execute("update bars.dim_assets as a set symbol = 'ONE' where a.id = 1")
