@@ -230,7 +230,7 @@ declare
     v_is_renamed     boolean;
     v_today          date;
     v_begun          record;
-    v_trusts         boolean := true;
+    v_trusts         boolean := bars._may_be_trusted(p_load);
     v_given          timestamptz[];
     v_revised        bars.price_revisions[];
     v_written        bigint;

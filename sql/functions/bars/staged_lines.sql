@@ -8,21 +8,38 @@
 
 -- Looking before reading reads a text twice. Of a load nearly every text is a number: who trusts it
 -- gets an error of class 22 where one isn't, and reads again without trust. What is written in
--- hexadecimal is none, though PostgreSQL would take it: no exchange gives a price so.
+-- hexadecimal is none, though PostgreSQL would take it: no exchange gives a price so. A load that may
+-- have such a text is not to be trusted.
 create or replace function bars._number(p_text text, p_trusts boolean)
 returns double precision
 language sql
 stable parallel safe
 as $$
 select case
-    when p_text like any (array['0x%', '0X%', '+0x%', '+0X%']) then null
-    when p_trusts or pg_input_is_valid(p_text, 'double precision')
-    then nullif(p_text, '')::double precision
+    when p_trusts then nullif(p_text, '')::double precision
+    when p_text ~ '[xX]' then null
+    when pg_input_is_valid(p_text, 'double precision') then nullif(p_text, '')::double precision
 end
 $$;
 
 comment on function bars._number(text, boolean) is
     'Private: the text as a number, null when it is empty or, without trust, none; an error with trust.';
+
+create or replace function bars._may_be_trusted(p_load uuid)
+returns boolean
+language sql
+stable parallel safe
+as $$
+select not exists (
+    select
+    from bars.price_staging as s
+    where s.load = p_load
+      and (strpos(s.raw, '0x') > 0 or strpos(s.raw, '0X') > 0)
+)
+$$;
+
+comment on function bars._may_be_trusted(uuid) is
+    'Private: whether no staged line has what would be read as a number in hexadecimal.';
 
 create or replace function bars._number(p_text text)
 returns double precision
