@@ -125,7 +125,7 @@ def delete(
         intraday = queries.intraday_candles(conn, found.id)
         # Nothing is locked while somebody thinks.
         conn.rollback()
-        of_which = f" and {intraday:,} intraday candles" if intraday else ""
+        of_which = f" and {counted(intraday, 'intraday candle')}" if intraday else ""
         name = f"{found.symbol} ({found.slug})"
         question = f"Delete {counted(found.candles, 'candle')}{of_which} of {name}?"
         if not console.confirm(question, yes=yes):

@@ -77,7 +77,7 @@ def test_session_is_said_before_there_are_prices_and_shown(capsys, database):
 def test_delete_asks_and_without_an_answer_nothing_is_deleted(capsys, database):
     status, _, err = run(capsys, "delete", "1")
     assert status == 2
-    assert "Delete all 2 candles of BTC (bitcoin)?" in err
+    assert "Delete 2 candles of BTC (bitcoin)?" in err
     assert one(database, "select count(*) from bars.cmc_price_histories7") == (2,)
 
 

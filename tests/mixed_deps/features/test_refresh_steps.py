@@ -92,7 +92,7 @@ def test_a_store_without_its_sources_has_nulls_and_waits_for_them(conn):
     closes = contract.history(300)
     assert row == (max(closes) + 1, max(closes) + 1, len(closes), 0, 0, 0, 0)
     assert due(conn) == EVERY
-    for step in ("returns", "volatility", "indicators", "bars", "ema"):
+    for step in [each.feature_type for each in contract.COMPUTATIONS[:-1]]:
         refresh(conn, step)
         assert "store" in due(conn)
     refresh(conn, "store")
@@ -117,7 +117,7 @@ def test_a_step_that_does_not_exist_is_an_error_that_lists_those_that_do(conn, s
     contract.put(conn, 1, contract.history(30))
     with pytest.raises(UnknownStep, match=named) as caught, translated():
         conn.execute(f"call refresh_features(p_steps => {steps})")
-    assert "bars, ema, indicators, returns, store, volatility" in caught.value.detail
+    assert ", ".join(sorted(EVERY)) in caught.value.detail
     assert standing(conn) == set()
 
 
