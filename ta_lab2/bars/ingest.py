@@ -217,6 +217,9 @@ def _expand(name: str) -> list[Path]:
 
     A folder gives its own files first, then those of its folders, one level deep, by name.
     """
+    if not name:
+        # To pathlib it is the folder that one stands in, all of it.
+        raise Refused("a file is named by nothing", 'Write "." for the folder you are in.')
     path = Path(name).expanduser()
     if name == "-" and not path.exists():
         raise Refused(

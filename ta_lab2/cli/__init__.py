@@ -163,6 +163,17 @@ def _explain(error: Exception) -> int:
             console.error(f"the database does not answer: {first}", _why_no_answer(first))
             return 2
         case (
+            psycopg.errors.AdminShutdown()
+            | psycopg.errors.CrashShutdown()
+            | psycopg.errors.CannotConnectNow()
+        ):
+            console.error(
+                f"the database went away: {error.diag.message_primary}",
+                "`ta-lab2 db status` says whether it is back. What was committed stays;"
+                " the same command goes on from there.",
+            )
+            return 2
+        case (
             psycopg.errors.InvalidSchemaName()
             | psycopg.errors.UndefinedTable()
             | psycopg.errors.UndefinedFunction()

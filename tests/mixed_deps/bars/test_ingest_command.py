@@ -68,6 +68,15 @@ def test_standard_input_is_no_file(capsys):
     assert "prices cannot come from standard input" in err
 
 
+def test_an_empty_word_is_not_the_folder_one_stands_in(tmp_path, capsys, monkeypatch, database):
+    prices.daily(tmp_path, GOOD)
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run(capsys, "ingest", "")
+    assert status == 2
+    assert "a file is named by nothing" in err
+    assert candles(database) == 0
+
+
 @pytest.mark.parametrize("how", ["written", "replaced"])
 def test_a_file_that_changes_while_it_is_loaded_is_not_in(tmp_path, database, how):
     path = prices.daily(tmp_path, GOOD)

@@ -93,6 +93,29 @@ def test_an_error_of_one_session_is_the_command_s(capsys):
     assert err.count("no step is called nonsense") == 1
 
 
+def test_a_server_that_stops_on_the_way_is_told_with_what_goes_on(capsys, database):
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute(
+            """
+            create function public.stop() returns trigger language plpgsql security definer as $$
+            begin
+                perform pg_terminate_backend(pg_backend_pid());
+                return new;
+            end $$
+            """
+        )
+        conn.execute(
+            "create trigger stop before insert on features.cmc_returns_daily"
+            " for each row execute function public.stop()"
+        )
+        status, err = run(capsys, "--sessions", "2")
+        assert status == 2, err
+        assert "the database went away: terminating connection" in err
+        assert "the same command goes on from there" in " ".join(err.split())
+        conn.execute("drop trigger stop on features.cmc_returns_daily")
+    assert run(capsys)[0] == 0
+
+
 def test_indicators_are_refreshed_by_kind_and_column(capsys, database):
     assert run(capsys, "--indicators", "RSI, macd_12_26_9", "--sessions", "2")[0] == 0
     with psycopg.connect(database) as conn:
