@@ -70,6 +70,7 @@ QUESTIONS = (
     "select record_send(l) from ops.price_lines() as l",
     "select record_send(c) from ops.candles(1, '1W') as c",
     "select record_send(r) from bars.intraday_1d as r",
+    "select p.metrics from observability.prune('90 days') as p",
 )
 
 
@@ -139,6 +140,7 @@ def live(conn, calendar: Schedule) -> dict[str, list[str]]:
     queries.undo(conn, more)
     queries.delete_prices(conn, 3)
     refresh(conn)
+    conn.execute("call refresh_intraday(p_rebuild => true)")
     conn.execute("call run_backtests(p_each_asset => true, p_label => 'each')")
 
     answers = {
