@@ -86,7 +86,7 @@ def lines(asset: int, count: int, step: timedelta = DAY, *, first: int = 0, chan
         cells = (
             f"{at:%Y-%m-%d}" if step == DAY else f"{at:%Y-%m-%dT%H:%M:%SZ}",
             *(opened, max(opened, close) * 1.01, min(opened, close) * 0.98, close),
-            1000 + number + (changed if number % 30 == 7 else 0),
+            10 * opened + (changed if number % 30 == 7 else 0),
         )
         yield number + 2, f"line {number}", None, [str(cell) for cell in cells]
 
