@@ -4,8 +4,9 @@
 --     select r.* from backtest.ranking('demo') as r;
 --
 -- A strategy is a signal with its assets, range, costs, sizing and fill; of its repeats the latest counts. With a label only
--- runs of that label. A run without a Sharpe ratio comes last. A ranking is in-sample: the first of many is partly chance, and
--- runs of other ranges or costs do not compare; backtest.cautions() says what to keep in mind of each.
+-- runs of that label. A run without a Sharpe ratio comes last; equals come by signal, then by assets. A ranking is in-sample:
+-- the first of many is partly chance, and runs of other ranges or costs do not compare; backtest.cautions() says what to keep
+-- in mind of each.
 
 create or replace function backtest.ranking(p_label text default null)
 returns table (
@@ -43,7 +44,9 @@ with latest as (
 )
 
 select
-    row_number() over (order by m.sharpe desc nulls last, l.signal_name, l.cost_model, l.created_at, l.run_id),
+    row_number() over (
+        order by m.sharpe desc nulls last, l.signal_name, l.asset_ids, l.cost_model, l.created_at, l.run_id
+    ),
     l.run_id, l.signal_name, l.cost_model, cardinality(l.asset_ids), l.first_ts, l.last_ts, l.status,
     m.sharpe, m.total_return, m.cagr, m.max_drawdown, m.trades, m.win_rate, m.benchmark_return
 from latest as l
