@@ -110,6 +110,19 @@ def test_the_ranking_tells_labels_and_cost_models_apart_and_has_the_latest(marke
     assert sorted(found) == sorted([(new,), (clean,)])
 
 
+def test_the_ranking_has_equals_in_the_order_of_their_assets(market):
+    runs = {}
+    for asset in (1, 2, 3):
+        runs[asset] = call(market, EMA, asset_ids=[asset], label="equals")
+    market.execute(
+        "update backtest.runs set created_at = created_at - asset_ids[1] * interval '1 hour'"
+    )
+    market.execute("delete from backtest.metrics as m where m.metric = 'sharpe'")
+
+    found = market.execute("select r.run_id from backtest.ranking('equals') as r").fetchall()
+    assert found == [(runs[asset],) for asset in (1, 2, 3)]
+
+
 @pytest.mark.parametrize("routine", ["monthly_returns(%s)", "drawdowns(%s)"])
 def test_a_run_that_nobody_knows_is_refused(market, routine):
     with pytest.raises(errors.UnknownRun), translated():
