@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import psycopg
 import pytest
 from rich.text import Text
 from typer.main import get_command
 
-from ta_lab2 import cli
+import ta_lab2
+from ta_lab2 import __main__, cli
 
 
 def commands(command, *words):
@@ -61,3 +64,19 @@ def test_a_connection_that_fails_is_told_with_what_mends_it(monkeypatch, capsys,
     told = " ".join(capsys.readouterr().err.split())
     assert said.split(":")[-1].strip() in told
     assert hint in told
+
+
+def test_ctrl_c_while_the_command_is_read_in_is_one_sentence(monkeypatch, capsys):
+    class Pressed:
+        @staticmethod
+        def find_spec(name, *_):
+            if name == "ta_lab2.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "ta_lab2.cli")
+    monkeypatch.delattr(ta_lab2, "cli")
+    monkeypatch.setattr(sys, "meta_path", [Pressed, *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted before anything was done\n"
