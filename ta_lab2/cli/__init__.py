@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import psycopg
@@ -97,6 +98,21 @@ for _panel, _commands in COMMANDS.items():
             app.command(_name, rich_help_panel=_panel)(_command)
 
 
+@contextmanager
+def _own_session() -> Iterator[None]:
+    """Have connections begin as ``_SESSION`` says, and leave the environment as it was."""
+    had = {name: os.environ.get(name) for name in _SESSION}
+    os.environ.update(_SESSION)
+    try:
+        yield
+    finally:
+        for name, value in had.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"ta-lab2 {ta_lab2.__version__}")
@@ -116,7 +132,7 @@ def options(
     """Options that every command shares."""
     # psql, under db, is the user's own session.
     if context.invoked_subcommand != "db":
-        os.environ.update(_SESSION)
+        context.with_resource(_own_session())
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, stream=sys.stderr)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import psycopg
@@ -80,3 +81,12 @@ def test_ctrl_c_while_the_command_is_read_in_is_one_sentence(monkeypatch, capsys
         __main__.main()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "error: interrupted before anything was done\n"
+
+
+def test_a_command_leaves_the_environment_as_it_was(monkeypatch, capsys):
+    monkeypatch.setenv("TA_LAB2_DATABASE_URL", "postgresql://me@127.0.0.1:1/x")
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")
+    monkeypatch.delenv("PGDATESTYLE", raising=False)
+    before = dict(os.environ)
+    assert cli.run(["today"]) == 2
+    assert dict(os.environ) == before

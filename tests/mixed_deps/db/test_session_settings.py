@@ -94,14 +94,16 @@ def test_the_machinery_of_a_backtest_is_the_same_under_any_settings(database):
 
 
 def test_a_file_is_loaded_the_same_under_any_settings(capsys, database, monkeypatch, tmp_path):
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
     lines = (
         "2020-01-02,€,1,3,0.05,0.1,10",
         "2020-01-03T00:00:00Z,€,1,3,0.5,2,10",
         "01/04/2020,€,1,1,1,1,1",
     )
-    out = run(capsys, "ingest", prices.daily(tmp_path / "ü€", *lines, name="2_euro.csv"))
+    file = prices.daily(tmp_path / "ü€", *lines, name="2_euro.csv")
+    with monkeypatch.context() as shell:
+        for name, value in ENVIRONMENT.items():
+            shell.setenv(name, value)
+        out = run(capsys, "ingest", file)
     assert "euro" in out
     with psycopg.connect(database) as conn:
         found = conn.execute(

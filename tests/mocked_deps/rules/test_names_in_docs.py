@@ -28,7 +28,7 @@ RELATIONS = {
 SCHEMAS = {name.partition(".")[0] for name in ROUTINES | set(RELATIONS)}
 #: Names that look like ours and are PostgreSQL's, an extension's or pandas'.
 FOREIGN = {
-    "ewm", "lag", "now", "rolling", "timescaledb_post_restore", "timescaledb_pre_restore",
+    "drop_chunks", "ewm", "lag", "now", "rolling", "timescaledb_post_restore", "timescaledb_pre_restore",
     "timestamptz_send",
 }  # fmt: skip
 

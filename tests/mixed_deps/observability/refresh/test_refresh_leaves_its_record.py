@@ -253,7 +253,7 @@ def test_a_session_that_met_only_the_asset_that_fails_has_not_failed_altogether(
     with other.transaction():
         hold(other, 1, 2, 52, 1027)
         lines = refresh(conn)
-    assert lines[-1].startswith("refresh_features: 1 assets, 0 rows, ")
+    assert lines[-1].startswith("refresh_features: 1 asset, 0 rows, ")
     assert lines[-1].endswith(", 1 failed")
     assert [run["status"] for run in runs(conn)] == ["done", "partial"]
     assert rows(conn, "alerts", "t.severity = 'critical'") == []
