@@ -28,8 +28,8 @@ RELATIONS = {
 SCHEMAS = {name.partition(".")[0] for name in ROUTINES | set(RELATIONS)}
 #: Names that look like ours and are PostgreSQL's, an extension's or pandas'.
 FOREIGN = {
-    "drop_chunks", "ewm", "lag", "now", "rolling", "timescaledb_post_restore", "timescaledb_pre_restore",
-    "timestamptz_send",
+    "drop_chunks", "ewm", "lag", "now", "rolling", "timescaledb_post_restore",
+    "timescaledb_pre_restore", "timestamptz_send",
 }  # fmt: skip
 
 PATH = re.compile(r"[\w./<>-]+\.(?:sql|py|md|toml|lock|ini|sh|j2|css)|(?:[\w.<>-]+/){2,}")
