@@ -9,11 +9,11 @@
 -- An asset's candles come from one source, the first loaded. Lines of another are compared with
 -- them and counted; p_extend stores those whose session has no candle, p_switch makes it the source.
 -- ts is the last millisecond of the line's session: the UTC day for what is always open, up to the
--- close for an exchange. A date before 1900 is rejected. There a date means the session of that date, and so does its midnight in
+-- close for an exchange. There a date means the session of that date, and so does its midnight in
 -- UTC, which is how a date reads as a moment; any other moment means the session under way, or
 -- between sessions the date on the exchange's clock. A date up to today that its calendar does not
--- cover is an error. p_session is the session of an asset that has no candles yet; null: CRYPTO
--- for a new one, else the asset's own.
+-- cover is an error, one before 1900 is rejected. p_session is the session of an asset that has no
+-- candles yet; null: CRYPTO for a new one, else the asset's own.
 --
 -- requires: functions/bars/price_moment.sql, functions/timemodel/is_24_7.sql
 -- requires: functions/timemodel/market_date.sql, functions/bars/refuse_to_reclassify.sql
